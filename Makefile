@@ -1,0 +1,41 @@
+# voxbox from a clone: `make demo`, `make test`. `make` alone lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# What the ROS wheels of another environment set would lead this one to that one's libraries.
+ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint colcon lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+setup:  ## make .venv with everything voxbox needs, ROS 2 included (again: at once)
+	@$(PYTHON) scripts/setup_venv.py
+
+demo: setup  ## replay a drive into the node: BAG=path OUT=out/demo SYSTEM=km3d ARGS="more options"
+	@$(BIN)/voxbox demo $(if $(BAG),"$(BAG)") $(if $(SYSTEM),--system "$(SYSTEM)") $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+test: lint  ## ruff, mypy and pytest: ARGS="-k node"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+colcon: setup  ## colcon build and colcon test, as on a ROS 2 machine, into build/ and install/
+	. $(BIN)/activate && colcon build --packages-select voxbox && colcon test --packages-select voxbox && colcon test-result --verbose
+
+lock: setup  ## resolve requirements/*.txt into constraints.txt; pins that are there stay: ARGS="--upgrade-package numpy"
+	$(BIN)/pip install --quiet uv==0.13.8
+	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-annotate \
+	  --custom-compile-command "make lock" run.txt dev.txt ros.txt build.txt -o constraints.txt $(ARGS)
+
+clean:  ## remove what setup, tests and colcon made
+	rm -rf $(VENV) build install log .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

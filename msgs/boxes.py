@@ -1,0 +1,84 @@
+"""Boxes3D <-> vision_msgs/Detection3DArray. Quaternions begin and end here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.errors import InputError
+
+
+def detection_array(boxes: Boxes3D, header: Any) -> Any:
+    """N boxes -> Detection3DArray with N detections, each with the header and one result.
+
+    A detection's pose is the geometric centre and turns (length, left, up) into the frame of the header, so its size
+    (length, width, height) is along the box's own x, y, z, in optical frames too. class_id is the class's name.
+    """
+    from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
+    from vision_msgs.msg import (
+        BoundingBox3D,
+        Detection3D,
+        Detection3DArray,
+        ObjectHypothesis,
+        ObjectHypothesisWithPose,
+    )
+
+    detections = []
+    quaternions = Rotation.from_matrix(boxes.rotation()).as_quat().tolist() if len(boxes) else []
+    rows = zip(
+        boxes.names(), boxes.score.tolist(), boxes.center.tolist(), quaternions, boxes.size.tolist(), strict=True
+    )
+    for name, score, center, quaternion, size in rows:
+        x, y, z = center
+        qx, qy, qz, qw = quaternion
+        length, width, height = size
+        pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+        result = ObjectHypothesisWithPose(
+            hypothesis=ObjectHypothesis(class_id=name, score=score), pose=PoseWithCovariance(pose=pose)
+        )
+        box = BoundingBox3D(center=pose, size=Vector3(x=length, y=width, z=height))
+        detections.append(Detection3D(header=header, results=[result], bbox=box))
+    return Detection3DArray(header=header, detections=detections)
+
+
+def read_detections(message: Any, axes: Axes = Axes.OPTICAL, classes: Sequence[str] | None = None) -> Boxes3D:
+    """A Detection3DArray, of rclpy or rosbags, -> Boxes3D in the frame of its header.
+
+    axes: the kind of that frame.  classes: the class list; by default the names that occur, sorted.
+    A box keeps its heading and loses roll and pitch. Raises InputError for a detection without result, or of a class
+    that is not listed.
+    """
+    detections = list(message.detections)
+    if any(len(d.results) == 0 for d in detections):
+        raise InputError("results of a detection", "empty", "at least one hypothesis", "Check who published it.")
+    best = [max(d.results, key=lambda r: r.hypothesis.score).hypothesis for d in detections]
+    names = tuple(classes) if classes is not None else tuple(sorted({h.class_id for h in best}))
+    unknown = {h.class_id for h in best} - set(names)
+    if unknown:
+        raise InputError("class of a detection", sorted(unknown), f"one of {names}", "Name its own classes.")
+    if not detections:
+        return Boxes3D.empty(names, axes)
+    poses = [d.bbox.center for d in detections]
+    orientations = np.array([[p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w] for p in poses])
+    heading = Rotation.from_quat(orientations).as_matrix()[:, :, 0]
+    optical = axes is Axes.OPTICAL
+    return Boxes3D(
+        center=np.array([[p.position.x, p.position.y, p.position.z] for p in poses]),
+        size=np.array([[d.bbox.size.x, d.bbox.size.y, d.bbox.size.z] for d in detections]),
+        yaw=np.arctan2(-heading[:, 2] if optical else heading[:, 1], heading[:, 0]),
+        label=np.array([names.index(h.class_id) for h in best]),
+        score=np.array([h.score for h in best]),
+        box2d=np.full((len(detections), 4), np.nan),
+        classes=names,
+        axes=axes,
+    )
+
+
+def label_info(classes: Sequence[str], threshold: float, header: Any) -> Any:
+    """The class list and score threshold in force, as vision_msgs/LabelInfo; publish it latched."""
+    from vision_msgs.msg import LabelInfo, VisionClass
+
+    class_map = [VisionClass(class_id=i, class_name=name) for i, name in enumerate(classes)]
+    return LabelInfo(header=header, class_map=class_map, threshold=float(threshold))

@@ -1,0 +1,12 @@
+"""Which seeds are for what. Frozen: a number measured on some seeds means nothing on others."""
+
+TRAINING = range(100_000)
+"""Scenes to learn from: `voxbox street render OUT --frames N --seed 0`."""
+
+VALIDATION = range(1_000_000, 1_000_500)
+"""Scenes never trained on, one frame each: `voxbox street render OUT --frames 500 --seed 1000000`."""
+
+DEMO = 2_000_049
+"""The scene of the shipped drive, ten seconds of it:
+`voxbox street render voxbox/demo/street_drive.mcap --format mcap --drive --frames 100 --seed 2000049 --beams 16
+--columns 200`."""

@@ -1,0 +1,1 @@
+"""How good: pure functions with named, frozen rule sets."""

@@ -1,0 +1,369 @@
+"""The lifecycle node that every perception node is: a system adds what it loads, listens to and does with a frame."""
+
+import statistics
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Header
+
+from voxbox_core.boxes import Boxes3D
+from voxbox_core.errors import InputError
+from voxbox_core.ros import stamps
+from voxbox_core.ros.diagnostics import diagnostics, latency
+from voxbox_core.ros.inputs import Input, Source
+from voxbox_core.ros.latest import Latest
+from voxbox_core.ros.parameters import NodeParameters, changed, declare, verdict
+from voxbox_core.ros.problems import Problem, Problems, Severity
+from voxbox_core.ros.transforms import Transforms, axes_seen
+
+P = TypeVar("P", bound=NodeParameters)
+
+_DIAGNOSTICS_PERIOD = 1.0  # s
+_WATCH_PERIOD = 0.2  # s
+_REMEMBERED = 100  # frames whose latency the diagnostics sum up
+
+
+@dataclass
+class Counts:
+    """What became of the frames since the node was activated."""
+
+    received: int = 0
+    processed: int = 0
+    superseded: int = 0  # a newer one came before its turn
+    too_old: int = 0  # beyond max_age on arrival
+    refused: int = 0  # something about it was wrong, or missing
+
+
+class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
+    """One worker thread handles the newest frame; parameters, diagnostics and transitions answer meanwhile.
+
+    A system's node implements `load`, `unload`, `inputs` and `process`.
+    """
+
+    def __init__(self, name: str, kind: type[P], **node_options: Any) -> None:
+        """Raises InputError for parameters that are unknown or out of their limits."""
+        self._transitions = MutuallyExclusiveCallbackGroup()
+        Node.__init__(self, name, automatically_declare_parameters_from_overrides=True, **node_options)
+        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        self.problems = Problems(self.get_logger())
+        self.counts = Counts()
+        self._doing = "unconfigured"
+        self._failure: InputError | None = None
+        self._outputs: list[LifecyclePublisher] = []
+        self._inputs: list[Input] = []
+        self._worker: Latest[tuple[Any, float]] | None = None
+        self._transforms: Transforms | None = None
+        self._totals: deque[float] = deque(maxlen=_REMEMBERED)
+        self._ticked = (time.monotonic(), 0)
+        self._declare(kind)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=self._steady)
+        self.create_timer(_WATCH_PERIOD, self._watch, clock=self._steady)
+        if self.parameters.autostart:
+            self._soon(self._start)
+
+    # -- what a system's node implements -----------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Configure: load the model and make the outputs. Raises InputError."""
+        raise NotImplementedError
+
+    def unload(self) -> None:
+        """Clean up: let go of what `load` made, outputs aside."""
+        raise NotImplementedError
+
+    def inputs(self) -> list[Input]:
+        """Activate: the topics to listen to; the one of the frames calls `take`."""
+        raise NotImplementedError
+
+    def process(self, message: Any) -> Mapping[str, float]:
+        """Handle one frame in the worker thread and publish; seconds by stage. Raises InputError to refuse it."""
+        raise NotImplementedError
+
+    def on_parameters(self) -> None:
+        """Parameters have changed while the node is configured."""
+
+    # -- what it may use ---------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The node's full name."""
+        return self.get_fully_qualified_name()
+
+    def output(self, message: type, topic: str, qos: QoSProfile | int = 1) -> LifecyclePublisher:
+        """A publisher that speaks while the node is active and goes when it is cleaned up."""
+        publisher = self.create_lifecycle_publisher(message, topic, qos)
+        self._outputs.append(publisher)
+        return publisher
+
+    def listen(
+        self, name: str, sources: Sequence[tuple[str, type]], callback: Callable[[Any], None], once: bool = False
+    ) -> Input:
+        """A subscription to the first of some (topic, message class) that somebody publishes.
+
+        once: one message is enough, so that later silence is not complained about.
+        """
+        resolved = [Source(_resolved(self, topic), message) for topic, message in sources]
+        p = self.parameters
+        return Input(self, name, resolved, callback, p.reliability, p.queue_depth, once, self.problems)
+
+    def take(self, message: Any) -> None:
+        """A frame has arrived."""
+        worker = self._worker
+        if worker is None:
+            return
+        self.counts.received += 1
+        self.counts.superseded += worker.put((message, time.perf_counter()))
+
+    def in_target_frame(self, boxes: Boxes3D, header: Any) -> tuple[Boxes3D, Any]:
+        """Boxes and header in the frame that the parameter asks for. Raises InputError when tf does not know it."""
+        target = self.parameters.target_frame
+        if not target or target == header.frame_id or self._transforms is None:
+            return boxes, header
+        rotation, translation = self._transforms.lookup(
+            target, header.frame_id, header.stamp, self.parameters.transform_timeout
+        )
+        moved = boxes.transformed(rotation, translation, axes_seen(rotation, boxes.axes))
+        return moved, Header(stamp=header.stamp, frame_id=target)
+
+    # -- parameters --------------------------------------------------------------------------------------------------
+
+    def _declare(self, kind: type[P]) -> None:
+        self.parameters: P = declare(self, kind)
+        self.add_on_set_parameters_callback(lambda wanted: verdict(self.parameters, wanted, self._configured))
+        self.add_post_set_parameters_callback(self._adopt)
+
+    @property
+    def _configured(self) -> bool:
+        return self._doing != "unconfigured"
+
+    def _adopt(self, accepted: list[Parameter]) -> None:
+        self.parameters = changed(self.parameters, {p.name: p.value for p in accepted}, self._configured)
+        if self._configured:
+            self.on_parameters()
+        if self._worker is not None:
+            self._listen_to_tf()
+
+    # -- lifecycle ---------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Shut down, after the transition that may be under way; `finished` tells when."""
+        self._soon(self._finish)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the node is finalized, and nothing of it runs any more."""
+        return self._doing == "finalized"
+
+    def _soon(self, step: Callable[[], None]) -> None:
+        """Have the executor run a step once, in turn with the transitions that others ask for."""
+
+        def once() -> None:
+            timer.cancel()  # not destroyed: the executor may have it in hand again already
+            step()
+
+        timer = self.create_timer(0.0, once, callback_group=self._transitions, clock=self._steady)
+
+    def _finish(self) -> None:
+        if not self.finished:
+            self.trigger_shutdown()
+
+    def _start(self) -> None:
+        if self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model. A failure is told once, and the node stays unconfigured."""
+        return self._transition("loading", self._configure, "inactive", self._release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen and publish."""
+        super().on_activate(state)
+        return self._transition("activating", self._activate, "running", self._silence)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the frame at hand, then listen to nothing."""
+        self._silence()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the model."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything, from any state."""
+        self._release()
+        self._doing = "finalized"
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _transition(
+        self, doing: str, step: Callable[[], None], done: str, undo: Callable[[], None]
+    ) -> TransitionCallbackReturn:
+        """Run a step; when it fails, say why and undo it. rclpy by itself would swallow the reason."""
+        self._doing, self._failure = doing, None
+        try:
+            step()
+        except Exception as error:
+            undo()
+            self._failure = self._as_input_error(doing, error)
+            self.get_logger().error(str(self._failure))
+            return TransitionCallbackReturn.FAILURE
+        self._doing = done
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        self._latency = self.output(DiagnosticArray, "latency", 10)
+        self.load()
+
+    def _activate(self) -> None:
+        self.counts = Counts()
+        self._totals.clear()
+        self._ticked = (time.monotonic(), 0)
+        self._worker = Latest(self._handle, "frames")
+        self._listen_to_tf()
+        self._inputs = self.inputs()
+        self.get_logger().info("running; listening to " + ", ".join(each.describe() for each in self._inputs))
+
+    def _listen_to_tf(self) -> None:
+        if self.parameters.target_frame and self._transforms is None:
+            self._transforms = Transforms(self)
+
+    def _silence(self) -> None:
+        """Undo `_activate`."""
+        inputs, self._inputs = self._inputs, []
+        for each in inputs:
+            each.destroy()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+        transforms, self._transforms = self._transforms, None
+        if transforms is not None:
+            transforms.destroy()
+        self._doing = "inactive"
+
+    def _release(self) -> None:
+        """Undo everything."""
+        self._silence()
+        for publisher in self._outputs:
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs = []
+        self.unload()
+        self._doing = "unconfigured"
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+
+    def _handle(self, arrival: tuple[Any, float]) -> None:
+        """Worker thread: nothing that a frame holds may end it."""
+        message, arrived = arrival
+        try:
+            if self._outdated(message):
+                return
+            queued = time.perf_counter() - arrived
+            stages = self.process(message)
+        except InputError as error:
+            self.counts.refused += 1
+            self.problems.report(error)
+        except Exception as error:
+            self.counts.refused += 1
+            self.problems.report(self._as_input_error("processing a frame", error), Severity.ERROR)
+        else:
+            self.counts.processed += 1
+            self._measure(message, {"queue": queued, **stages, "total": time.perf_counter() - arrived})
+
+    def _outdated(self, message: Any) -> bool:
+        """Whether the frame comes too late; a stamp that cannot be judged is complained about, and kept."""
+        stamp, now = _seconds(message.header.stamp), self._now()
+        if doubt := stamps.doubt(stamp, now):
+            self.problems.report(doubt)
+        late = stamps.too_old(stamp, now, self.parameters.max_age)
+        if late is not None:
+            self.counts.too_old += 1
+            self.problems.report(late)
+        return late is not None
+
+    def _measure(self, message: Any, stages: dict[str, float]) -> None:
+        self._totals.append(stages["total"])
+        if self._latency.get_subscription_count():
+            age = self._now() - _seconds(message.header.stamp)
+            self._latency.publish(latency(self.name, message.header.stamp, {**stages, "age": age}))
+
+    def _now(self) -> float:
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def _as_input_error(self, doing: str, error: Exception) -> InputError:
+        """Errors from outside pass; anything else is a fault of the program, whose place goes to the log."""
+        if isinstance(error, InputError):
+            return error
+        self.get_logger().error("".join(traceback.format_exception(error)), throttle_duration_sec=5.0)
+        return InputError(
+            doing, f"failing ({type(error).__name__}: {error})", "success", "See the traceback in the log."
+        )
+
+    # -- reports -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        for each in self._inputs:
+            each.watch()
+
+    def _waiting(self) -> list[str]:
+        waits = [each.silence() for each in self._inputs]
+        if self.get_parameter("use_sim_time").value and self._now() == 0:
+            publishers = self.count_publishers("/clock")
+            waits.insert(
+                0, f"waiting for time on /clock, because it has {publishers} publishers and use_sim_time is set"
+            )
+        return [wait for wait in waits if wait]
+
+    def _publish_diagnostics(self) -> None:
+        problems = self.problems.current()
+        if self._failure is not None:
+            problems.insert(0, Problem(str(self._failure), Severity.ERROR, 0.0))
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(diagnostics(self.name, stamp, self._doing, self._waiting(), problems, self._values()))
+
+    def _values(self) -> dict[str, object]:
+        now, processed = time.monotonic(), self.counts.processed
+        (then, before), self._ticked = self._ticked, (now, processed)
+        values: dict[str, object] = {
+            f"frames {key.replace('_', ' ')}": count for key, count in asdict(self.counts).items()
+        }
+        values["frames per second"] = f"{(processed - before) / max(now - then, 1e-6):.1f}"
+        if self._totals:
+            values["latency median ms"] = f"{1e3 * statistics.median(self._totals):.1f}"
+        values.update({each.name: each.describe() for each in self._inputs})
+        values.update(self.facts())
+        values.update({f"count of: {key}": count for key, count in self.problems.counts().items()})
+        return values
+
+    def facts(self) -> Mapping[str, object]:
+        """More to say in the diagnostics: the model, its backend and precision."""
+        return {}
+
+
+def _resolved(node: Node, topic: str) -> str:
+    """The topic after remapping; a transport's suffix follows its base topic, as in image_transport."""
+    base, _, transport = topic.partition("/")
+    return "/".join(filter(None, (node.resolve_topic_name(base), transport)))
+
+
+def _seconds(stamp: Any) -> float:
+    return stamps.seconds(stamp.sec, stamp.nanosec)

@@ -1,0 +1,27 @@
+"""Where an installed node finds the models that come with voxbox."""
+
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+from voxbox_core.errors import InputError
+
+
+def model_path(name: str) -> Path:
+    """A path as it is, or the folder of a released model of that name. Raises InputError when there is neither."""
+    given = Path(name).expanduser()
+    if name and given.exists():
+        return given
+    released = _released()
+    if name in released:
+        return released[name]
+    names = f", or a released model ({', '.join(released)})" if released else ""
+    raise InputError("model", repr(name), f"a path{names}", "Check the parameter model.")
+
+
+def _released() -> dict[str, Path]:
+    try:
+        folder = Path(get_package_share_directory("voxbox")) / "models"
+    except PackageNotFoundError:  # run from its sources
+        folder = Path(__file__).resolve().parents[2] / "models"
+    return {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.yaml"))}

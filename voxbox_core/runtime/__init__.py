@@ -1,0 +1,10 @@
+"""How fast: one door to every inference engine.
+
+A backend is a function `load(model: ModelFile, threads: int) -> LoadedModel`; choosing one is a dict lookup.
+Each engine's library is imported in its own file, when it is asked for.
+"""
+
+from voxbox_core.runtime.door import BACKENDS, available, open_model
+from voxbox_core.runtime.model import Build, DeployedModule, LoadedModel, ModelFile, Run
+
+__all__ = ["BACKENDS", "Build", "DeployedModule", "LoadedModel", "ModelFile", "Run", "available", "open_model"]

@@ -1,0 +1,133 @@
+"""A released model on disk, and a model ready to run."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import yaml
+
+from voxbox_core.errors import InputError
+
+if TYPE_CHECKING:  # other engines must not pay for it, in seconds and megabytes
+    import torch
+
+# Named input arrays -> named output arrays, shapes fixed by the model.
+Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+MANIFEST = "manifest.yaml"
+
+
+@dataclass(frozen=True)
+class DeployedModule:
+    """A model as PyTorch runs it: named tensors in, a tuple of tensors out, in the order of `outputs`."""
+
+    module: "torch.nn.Module"
+    outputs: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+# A weights file -> its deployed module. Each system brings its own, because only it knows its network.
+Build = Callable[[Path], DeployedModule]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that an engine has accepted.
+
+    run: the callable.  metadata: what the ONNX file carries (the contract among it).
+    backend: the engine that runs.  precision: the arithmetic that really runs, as the engine reports it.
+    """
+
+    run: Run
+    metadata: dict[str, str]
+    backend: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The ONNX file of a model: given by itself, or by the folder of a release with a manifest.
+
+    weights: the torch weights of the release, None for an ONNX file by itself.  weights_sha256: what its manifest says.
+    """
+
+    onnx: Path
+    sha256: str
+    weights: Path | None = None
+    weights_sha256: str | None = None
+
+    @classmethod
+    def find(cls, path: Path) -> "ModelFile":
+        """Raises InputError when there is no model at `path`, or its bytes are not those its manifest names."""
+        path = Path(path).expanduser()
+        if path.is_dir():
+            return cls._released(path)
+        if path.suffix != ".onnx" or not path.is_file():
+            raise InputError(
+                "model",
+                path,
+                "a .onnx file or a model folder with manifest.yaml",
+                "Check the path of the model.",
+            )
+        return cls(path, checksum(path))
+
+    @classmethod
+    def _released(cls, folder: Path) -> "ModelFile":
+        manifest = read_manifest(folder)
+        onnx = folder / str(manifest["onnx"])
+        if not onnx.is_file():
+            raise InputError("ONNX file of the model", f"absent ({onnx})", "a file", "Restore the model folder.")
+        check_bytes(onnx, str(manifest["sha256"]))
+        weights = folder / str(manifest.get("weights", "weights.pt"))
+        expected = manifest.get("weights_sha256")
+        return cls(
+            onnx,
+            str(manifest["sha256"]),
+            weights if weights.is_file() else None,
+            None if expected is None else str(expected),
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, object]:
+    """The manifest of a released model: name, system, onnx, sha256, weights, precision and more.
+
+    Raises InputError when it is absent or lacks what is needed to load the model.
+    """
+    file = Path(folder) / MANIFEST
+    if not file.is_file():
+        raise InputError(
+            "model folder", f"{folder} without {MANIFEST}", "a released model", "Check the path of the model."
+        )
+    try:
+        manifest = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}", f"no YAML ({error})", "a manifest", "Restore the model folder.") from error
+    missing = {"onnx", "sha256"} - set(manifest if isinstance(manifest, dict) else ())
+    if missing:
+        raise InputError(f"{file}", f"without {sorted(missing)}", "a manifest", "Restore the model folder.")
+    return manifest
+
+
+def check_bytes(file: Path, sha256: str) -> None:
+    """Raises InputError unless the file of a release is the one that its manifest names."""
+    found = checksum(file)
+    if found != sha256:
+        raise InputError(
+            f"checksum of {file}",
+            found[:16] + "…",
+            f"{sha256[:16]}… as in {MANIFEST}",
+            "The file is damaged or of another release: restore or export it again.",
+        )
+
+
+def checksum(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,122 @@
+"""Weights become a model folder that opens with every backend, or nothing at all."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from km3d_ros.contract import Contract
+from km3d_ros.detector import KM3D
+from km3d_ros.network import KM3DNet
+from voxbox.export import command
+from voxbox.export.parity import compare
+from voxbox_core import weights
+from voxbox_core.camera import Camera
+from voxbox_core.errors import InputError
+from voxbox_core.runtime import available
+
+TINY = Contract(input_width=128, input_height=64, width=0.125, neck="skip", head_channels=8, max_detections=10)
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    return parser.parse_args(list(words))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Untrained weights, made livelier so that heads say different things in different places."""
+    torch.manual_seed(1)
+    network = KM3DNet(TINY)
+    with torch.no_grad():
+        for head in network.heads.values():
+            head[-1].weight.mul_(100)
+    path = tmp_path_factory.mktemp("run") / "weights.pt"
+    weights.save(path, network.state_dict(), TINY.to_json())
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(trained, tmp_path_factory) -> tuple[Path, dict]:
+    out = tmp_path_factory.mktemp("models") / "tiny"
+    return out, command.run(arguments("km3d", str(trained), "--out", str(out), "--frames", "1"))
+
+
+def test_every_backend_was_held_against_pytorch(model):
+    _, result = model
+    assert set(result["parity"]) == set(available()) - {"torch", "tensorrt"}
+    assert all(found["compared"] > 0 and found["center"] < 2e-3 for found in result["parity"].values())
+
+
+@pytest.mark.parametrize("backend", [b for b in available() if b != "tensorrt"])
+def test_the_folder_opens_with_its_contract(model, backend):
+    folder, _ = model
+    detector = KM3D.open(folder, backend, threads=1, score_threshold=0.0)
+    assert detector.contract == TINY
+    assert detector.backend == backend
+    image = np.random.default_rng(0).integers(0, 255, (60, 120, 3), np.uint8)
+    assert len(detector(image, Camera(np.array([[100.0, 0, 60], [0, 100, 30], [0, 0, 1]]), 120, 60))) > 0
+
+
+def test_weights_of_something_else_leave_nothing_behind(tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"garbage")
+    with pytest.raises(InputError, match="unreadable"):
+        command.run(arguments("km3d", str(tmp_path / "weights.pt"), "--out", str(tmp_path / "model")))
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_engine_that_strays_is_caught(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(command.TOLERANCE, "center", -1.0)
+    with pytest.raises(InputError, match="difference from PyTorch in center"):
+        command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "model"), "--frames", "1"))
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("score", "line"),
+    [
+        ([0.9, 0.8], "boxes of PyTorch that onnxruntime misses is 2 of 2; expected at most 5%"),
+        ([0.0, 0.0], "boxes to compare the backends by is 0; expected at least 1"),
+    ],
+)
+def test_an_engine_that_finds_nothing_is_not_taken_for_one_that_agrees(score, line):
+    found = {
+        "keypoints": np.zeros((1, 2, 9, 2)),
+        "label": np.zeros((1, 2)),
+        "score": np.array([score]),
+        "center": np.ones((1, 2, 3)),
+    }
+    with pytest.raises(InputError, match=line):
+        command._judge("onnxruntime", compare(lambda _: found, lambda _: found | {"label": found["label"] + 1}, [{}]))
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [(("--frames", "0"), "--frames is 0; expected at least 1"), (("--keypoints", "0"), "keypoints_used is 0")],
+)
+def test_impossible_numbers_are_refused(trained, tmp_path, option, line):
+    with pytest.raises(InputError, match=line):
+        command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "model"), *option))
+    assert not (tmp_path / "model").exists()
+
+
+def test_comparison_pairs_boxes_by_place_and_sees_a_difference():
+    rng = np.random.default_rng(0)
+    one = {
+        "keypoints": rng.uniform(0, 600, (1, 3, 9, 2)),
+        "label": np.zeros((1, 3)),
+        "score": np.array([[0.9, 0.5, 0.4]]),
+        "yaw": np.array([[3.1, 0.0, 1.0]]),
+        "center": rng.uniform(5, 20, (1, 3, 3)),
+        "size": np.ones((1, 3, 3)),
+    }
+    shuffled = {k: v[:, [2, 0, 1]] for k, v in one.items()}
+    same = compare(lambda _: one, lambda _: shuffled, [{}])
+    assert (same["compared"], same["missing"], same["center"]) == (3, 0, 0)
+    turned = one | {"yaw": one["yaw"] + 2 * np.pi + 0.01}
+    assert compare(lambda _: one, lambda _: turned, [{}])["yaw"] == pytest.approx(0.01)
+    elsewhere = one | {"keypoints": one["keypoints"] + 50}
+    assert compare(lambda _: one, lambda _: elsewhere, [{}])["missing"] == 3

@@ -1,0 +1,1 @@
+"""The workbench of voxbox: the `voxbox` command and one folder per verb."""

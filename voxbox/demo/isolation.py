@@ -1,0 +1,57 @@
+"""A corner of DDS of one's own: a demo neither hears a robot on the network nor moves one."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+
+from voxbox_core.errors import InputError
+
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+_DOMAINS = range(1, 102)  # those whose ports do not collide with Linux's ephemeral ports
+
+
+def shipped_profile() -> Path:
+    """The DDS profile with shared memory for large messages, as the launch file uses it."""
+    return Path(get_package_share_directory("voxbox")) / "config" / "fastdds_shm_big.xml"
+
+
+@contextmanager
+def own_domain(profile: bool = True) -> Iterator[int]:
+    """Environment variables for this process and its children: a domain that no other demo has, on this machine only.
+
+    profile: use the shipped DDS profile, unless the user has chosen one.
+    Raises InputError when a hundred demos are running.
+    """
+    with _free_domain() as domain:
+        wanted = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        if profile and PROFILE not in os.environ:
+            wanted[PROFILE] = str(shipped_profile())
+        before = {name: os.environ.get(name) for name in (*wanted, "ROS_STATIC_PEERS")}
+        os.environ.update(wanted)
+        os.environ.pop("ROS_STATIC_PEERS", None)
+        try:
+            yield domain
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _free_domain() -> Iterator[int]:
+    """A number held by a locked file, which the system lets go of when this process ends, however it ends."""
+    start = os.getpid() % len(_DOMAINS)
+    for domain in (*_DOMAINS[start:], *_DOMAINS[:start]):
+        path = Path(tempfile.gettempdir()) / f"voxbox-domain-{domain}.lock"
+        with suppress(OSError), path.open("w") as lock:  # busy, or another user's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield domain
+            return
+    raise InputError("free ROS domains", "none", "one of 1..101", "End the other demos of this machine.")

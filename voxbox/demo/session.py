@@ -1,0 +1,197 @@
+"""Play a bag into a running node over DDS, and keep what the node answers."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from voxbox.bag.pace import paced
+from voxbox.bag.player import Player, message_class
+from voxbox.demo.replay import OUTPUTS, Replay
+from voxbox_core.datasets.bag import Bag, DriveTopics, Message
+from voxbox_core.datasets.bag.types import DETECTIONS
+from voxbox_core.errors import InputError
+
+START_LIMIT = 180.0  # s until the node must run: loading a model for the first time may take long
+MATCH_LIMIT = 60.0  # s until publishers and subscribers must have found one another
+_SETTLED = 1.0  # s that they must have stayed together: the node's inputs follow the publishers they see
+_ANSWER_LIMIT = 5.0  # s without any answer after which the frames still open count as dropped
+_DIAGNOSTICS_LIMIT = 3.0  # s, a few of their periods
+_POLL = 0.05
+_SHORT = 0.002
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]  # frames sent, frames answered
+
+
+class Session:
+    """One ROS node that plays the bag and listens to the node under demonstration."""
+
+    def __init__(self, node: Node, bag: Bag, topics: DriveTopics, system: str) -> None:
+        self._node, self._bag, self._topics, self._system = node, bag, topics, system
+        self._names = (topics.image.name, topics.camera_info or "", *topics.transforms)
+        self._player = Player(node, [t for t in bag.topics if t.name in self._names], clock=True)
+        self._now = bag.start
+        self._status: Any = None
+        self.replay = Replay()
+        for topic, msgtype in OUTPUTS.items():
+            self._listen(topic, msgtype)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def _listen(self, topic: str, msgtype: str) -> None:
+        kind = message_class(msgtype)
+        if kind is None:
+            raise InputError(
+                f"message package of {msgtype}", "absent", "vision_msgs and common_interfaces", "Install it."
+            )
+        qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+
+        def keep(raw: bytes) -> None:
+            message = Message(topic, msgtype, self._now, raw)
+            self.replay.outputs.append(message)
+            if msgtype == DETECTIONS:
+                self.replay.answered.setdefault(message.stamp, time.monotonic())
+
+        self._node.create_subscription(kind, topic, keep, qos, raw=True)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.strip("/") == self._system:
+                self._status = status
+                self.replay.values = {pair.key: pair.value for pair in status.values}
+
+    def wait_until_running(self, check: Callable[[], None], say: Say) -> None:
+        """Until the node is active. `check` raises when its process has ended; `say` tells what is waited for."""
+        deadline, told = time.monotonic() + START_LIMIT, ""
+        while True:
+            check()
+            self._player.tick(self._bag.start)
+            status = self._status
+            doing = self.replay.values.get("doing", "starting")
+            if doing == "running":
+                return
+            if status is not None and status.level == status.ERROR:
+                raise InputError(f"node {self._system}", f"not running ({status.message})", "active", "Mend the above.")
+            if time.monotonic() > deadline:
+                raise InputError(f"node {self._system}", f"{doing} after {START_LIMIT:g} s", "active", "See its log.")
+            if doing != told:
+                say(f"node {self._system}: {doing}")
+                told = doing
+            time.sleep(_POLL)
+
+    def wait_until_matched(self, check: Callable[[], None], say: Say) -> None:
+        """Until the node's inputs and outputs have found ours, so that not even the first frame is lost."""
+        deadline, since, told = time.monotonic() + MATCH_LIMIT, None, False
+        wanted = [name for name in (self._topics.image.name, self._topics.camera_info) if name]
+        while since is None or time.monotonic() - since < _SETTLED:
+            check()
+            missing = [name for name in wanted if not self._player.subscribers(name)]
+            missing += [] if self._node.count_publishers("/detections") else ["/detections"]
+            since = None if missing else since or time.monotonic()
+            if missing and not told:
+                say(f"waiting for the node's connection to {', '.join(missing)}")
+                told = True
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"connection to {', '.join(missing)}", "absent", "matched by DDS", "Check the remapping."
+                )
+            self._player.tick(self._bag.start)
+            time.sleep(_POLL)
+
+    def play(
+        self, speed: float, limit: int | None, check: Callable[[], None], progress: Progress, lockstep: bool = False
+    ) -> None:
+        """Play the first `limit` images at `speed` recorded seconds per second, and wait for the last answers.
+
+        lockstep: hold each image back until the one before is answered, so that a slow machine drops nothing.
+        """
+        self._announce()
+        for message in paced(self._messages(limit), speed, self._tick):
+            if message.topic == self._topics.image.name:
+                message = message.stamped  # the answer has it: of images stamped zero, whose would it be?
+                if lockstep:
+                    self._await_answers(check)
+                self.replay.sent[message.stamp] = time.monotonic()
+            self._player.publish(message)
+            check()
+            progress(len(self.replay.sent), len(self.replay.answered))
+        self._await_answers(check)
+        progress(len(self.replay.sent), len(self.replay.answered))
+        if self._open():
+            self._hear_why(check)
+        time.sleep(_POLL)  # the latency message follows the detections
+
+    def _await_answers(self, check: Callable[[], None]) -> None:
+        """Until no frame is open, or nothing has come for too long."""
+        while self._open() and time.monotonic() - self._last_event() < _ANSWER_LIMIT:
+            check()
+            time.sleep(_SHORT)
+
+    def _hear_why(self, check: Callable[[], None]) -> None:
+        """Wait for the node's next diagnostics, which count what it did with the frames it did not answer."""
+        self._status, deadline = None, time.monotonic() + _DIAGNOSTICS_LIMIT
+        while self._status is None and time.monotonic() < deadline:
+            check()
+            time.sleep(_POLL)
+
+    def _announce(self) -> None:
+        """Calibration and static transforms ahead of the first image: on a vehicle they have long been there."""
+        static = [name for name in self._topics.transforms if name.endswith("tf_static")]
+        for name in (*static, self._topics.camera_info or ""):
+            first = next(self._bag.messages([name]), None)
+            if first is not None:
+                self._player.publish(first)
+        time.sleep(4 * _POLL)
+
+    def _messages(self, limit: int | None) -> Iterator[Message]:
+        """What the node is given, up to the image number `limit`."""
+        images = 0
+        for message in self._bag.messages(self._names):
+            yield message
+            images += message.topic == self._topics.image.name
+            if images == limit:
+                return
+
+    def _tick(self, nanoseconds: int) -> None:
+        self._now = nanoseconds
+        self._player.tick(nanoseconds)
+
+    def _open(self) -> bool:
+        return bool(self.replay.sent.keys() - self.replay.answered.keys())
+
+    def _last_event(self) -> float:
+        return max([*self.replay.answered.values(), *self.replay.sent.values()])
+
+
+@contextmanager
+def session(bag: Bag, topics: DriveTopics, system: str, domain: int) -> Iterator[Session]:
+    """A Session whose callbacks run in a thread until the block ends."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("voxbox_demo", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = Thread(target=_spin, args=(executor,), name="demo", daemon=True)
+    thread.start()
+    try:
+        yield Session(node, bag, topics, system)
+    finally:
+        executor.shutdown()
+        thread.join(timeout=5.0)
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return

@@ -1,0 +1,108 @@
+"""Score a model on labelled frames, or detections in files.
+
+  voxbox evaluate km3d --data data/street-val --out out/street-val
+  voxbox evaluate km3d --data kitti/full --data kitti/mono --keypoints 2,4,8,9
+  voxbox evaluate km3d --bag drive.mcap
+  voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
+
+Results are average precisions in percent under keys such as Car/3d/0.7/moderate: class, metric (2d, aos, bev, 3d), IoU
+to exceed, difficulty. See docs/evaluate.md.
+"""
+
+import argparse
+import importlib
+import sys
+from collections import Counter
+from pathlib import Path
+
+from voxbox_core.errors import InputError
+from voxbox_core.files import whole_folder, write_json
+from voxbox_core.metrics.kitti import RULES
+
+METRICS_FILE = "metrics.json"
+# Average precision looks at the whole ranking, so nearly all candidates are kept. Scores are products of a heat map's
+# peak and an expected 3D IoU, which is small for small things: at 0.05 most pedestrians would be cut off.
+SCORE = 0.01
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    systems = parser.add_subparsers(dest="system", required=True, metavar="SYSTEM")
+    _configure_km3d(systems.add_parser("km3d", help="run KM3D over labelled frames and score it", description=__doc__))
+    _configure_detections(
+        systems.add_parser("detections", help="score KITTI result files, without a network", description=__doc__)
+    )
+    for system in systems.choices.values():
+        system.formatter_class = argparse.RawDescriptionHelpFormatter
+        system.add_argument("--rules", choices=sorted(RULES), default="kitti_r40", help="rule set (default kitti_r40)")
+        system.add_argument("--names", type=Path, metavar="FILE", help="score only the frames listed in FILE")
+        system.add_argument("--out", type=Path, metavar="DIR", help="folder to write; a former result is replaced")
+
+
+def _configure_km3d(parser: argparse.ArgumentParser) -> None:
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--data", type=Path, nargs="+", action="extend", metavar="DIR", help="KITTI-layout folders, scored as one set"
+    )
+    data.add_argument("--bag", type=Path, metavar="FILE", help="ROS 2 bag with truth")
+    parser.add_argument("--image-topic", metavar="TOPIC", help="camera of the bag; found by type when not given")
+    parser.add_argument("--camera-info-topic", metavar="TOPIC", help="its camera_info")
+    parser.add_argument(
+        "--model",
+        default="km3d-street",
+        help="released model's name, folder or .onnx file (default km3d-street)",
+    )
+    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
+    parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument(
+        "--keypoints",
+        type=_counts,
+        default=(),
+        metavar="N,N",
+        help="score also with boxes placed by 2, 4, 8, 9 keypoints",
+    )
+    parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
+
+
+def _configure_detections(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--truth", type=Path, required=True, metavar="DIR", help="KITTI label files NAME.txt")
+    parser.add_argument("--detections", type=Path, required=True, metavar="DIR", help="KITTI result files NAME.txt")
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 2,4,8,9") from None
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """Returns the scores. Raises InputError; writes nothing then."""
+    names = None if args.names is None else _frame_list(args.names)
+    score = importlib.import_module(f"voxbox.evaluation.{args.system}").run
+    if args.out is None:
+        return score(args, names, None)
+    with whole_folder(args.out, marker=METRICS_FILE) as folder:
+        result = score(args, names, folder)
+        write_json(folder / METRICS_FILE, result)
+    print(f"written to {args.out}", file=sys.stderr)
+    return result
+
+
+def _frame_list(path: Path) -> list[str]:
+    expected = "one frame name per line"
+    if not path.is_file():
+        raise InputError(f"frame list {path}", "absent", f"a text file with {expected}", "Check the path.")
+    try:
+        names = path.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError:
+        raise InputError(f"frame list {path}", "not text", expected, "Check the path.") from None
+    if not names:
+        raise InputError(f"frame list {path}", "empty", expected, "List the frames to score.")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(
+                f"frame {name} in {path}", f"there {count} times", "every frame once", "Remove the others."
+            )
+    return names

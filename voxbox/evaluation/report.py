@@ -1,0 +1,27 @@
+"""What is made of scores: a table on the terminal, curves as a picture, keys and numbers for files."""
+
+import sys
+from pathlib import Path
+
+from voxbox.evaluation.figures import precision_recall
+from voxbox.evaluation.table import score_table
+from voxbox_core.metrics.kitti import Evaluation, RuleSet
+
+
+def publish(result: Evaluation, rules: RuleSet, folder: Path | None) -> dict[str, object]:
+    """Print the table, draw the curves into the folder if there is one, and return the scores as JSON has them."""
+    print(score_table(result, rules))
+    if folder is not None:
+        precision_recall(folder / "precision_recall.png", result, rules)
+    return scores(result)
+
+
+def scores(result: Evaluation) -> dict[str, object]:
+    """Average precisions in percent by class/metric/overlap/difficulty, null where there is no object."""
+    rounded = {k: None if v is None else round(v, 4) for k, v in result.average_precision.items()}
+    return {"rules": result.rules, "frames": result.frames, "objects": result.objects, **rounded}
+
+
+def note(text: str) -> None:
+    """Tell the user, beside the result."""
+    print(text, file=sys.stderr)

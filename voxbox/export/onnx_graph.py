@@ -1,0 +1,41 @@
+"""A torch module as an ONNX file that carries its own metadata."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+
+# 18: at 20 TensorRT's parser has turned bilinear GridSample into nearest; below 18 ScatterND has no reductions.
+OPSET = 18
+
+
+def write_onnx(
+    module: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    metadata: Mapping[str, str],
+    path: Path,
+) -> None:
+    """Trace `module` with static shapes and write it to `path` as one self-contained, checked file."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        torch.onnx.export(
+            module.eval(),
+            example,
+            path,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, dict(metadata))
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)

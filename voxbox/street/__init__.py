@@ -1,0 +1,1 @@
+"""The synthetic street world at the desk: render it, look at it."""

@@ -1,0 +1,142 @@
+"""Render the synthetic street world, or look at it.
+
+  voxbox street render data/street-train --frames 8000 --seed 0
+  voxbox street render data/street-val --frames 500 --seed 1000000
+  voxbox street render drive.mcap --format mcap --drive --frames 100 --seed 7
+  voxbox street sheet sheet.png --frames 12
+
+The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to
+99999 are for training, 1000000 to 1000499 for validation. A KITTI folder that was interrupted goes on where it
+stopped; an mcap is there when it is complete.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from voxbox.street.plan import Plan
+from voxbox_core.errors import InputError
+
+FORMATS = ("kitti", "mcap")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="street_verb", required=True, metavar="VERB")
+    render = verbs.add_parser(
+        "render", help="render frames into a KITTI folder or an mcap drive", formatter_class=_Help
+    )
+    render.add_argument("out", type=Path, help="folder (kitti) or file (mcap) to write")
+    render.add_argument("--format", choices=FORMATS, default="kitti", help="layout of what is written")
+    render.add_argument("--frames", type=int, default=100, help="how many frames")
+    render.add_argument("--drive", action="store_true", help="one scene in motion instead of a scene per frame")
+    render.add_argument("--moments", type=int, default=Plan.moments, help="frames of each scene, if it is no drive")
+    render.add_argument("--rate", type=float, default=Plan.rate, help="frames per second of a drive")
+    _add_scene(render)
+    render.add_argument(
+        "--image", choices=("png", "jpg"), default="png", help="image files of a KITTI folder; an mcap has jpeg"
+    )
+    render.add_argument("--no-lidar", action="store_true", help="leave the LiDAR out, which is faster")
+    render.add_argument(
+        "--beams", type=int, default=Plan.beams, help="LiDAR beams: 16, 32 or 64, like VLP-16, HDL-32E, HDL-64E"
+    )
+    render.add_argument(
+        "--columns", type=int, help="LiDAR firings per turn, to thin a cloud; the sensor's own when not given"
+    )
+    render.add_argument("--depth", action="store_true", help="write depth images too (kitti)")
+    render.add_argument("--instance", action="store_true", help="write instance images too (kitti)")
+    sheet = verbs.add_parser(
+        "sheet", help="one picture of many frames with their boxes, for eyes", formatter_class=_Help
+    )
+    sheet.add_argument("out", type=Path, help="picture to write, .png or .jpg")
+    sheet.add_argument("--frames", type=int, default=12, help="how many frames")
+    sheet.add_argument("--across", type=int, default=2, help="frames per row")
+    sheet.add_argument("--data", type=Path, help="show this KITTI folder's first frames instead of rendering")
+    _add_scene(sheet)
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def _add_scene(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--width", type=int, default=Plan.width, help="image width, px")
+    parser.add_argument("--height", type=int, default=Plan.height, help="image height, px")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Returns what was written and how fast. Raises InputError."""
+    if args.jobs < 1:
+        raise InputError("number of processes", args.jobs, "at least 1", "Give --jobs.")
+    return render(args) if args.street_verb == "render" else sheet(args)
+
+
+def render(args: argparse.Namespace) -> dict:
+    plan = Plan(
+        frames=args.frames,
+        seed=args.seed,
+        drive=args.drive,
+        moments=args.moments,
+        rate=args.rate,
+        width=args.width,
+        height=args.height,
+        beams=None if args.no_lidar else args.beams,
+        columns=args.columns,
+    )
+    start = time.perf_counter()
+    written = _render_mcap(args, plan) if args.format == "mcap" else _render_kitti(args, plan)
+    seconds = time.perf_counter() - start
+    speed = written / seconds
+    print(f"{args.out}: {written} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes")
+    return {
+        "out": str(args.out),
+        "frames": plan.frames,
+        "rendered": written,
+        "seconds": seconds,
+        "frames_per_second": speed,
+        "jobs": args.jobs,
+        "plan": plan.identity(),
+    }
+
+
+def _render_kitti(args: argparse.Namespace, plan: Plan) -> int:
+    from voxbox.street.folder import claim
+    from voxbox.street.workers import film
+    from voxbox_core.datasets.street.kitti_layout import KittiWriter
+
+    writer = KittiWriter(args.out, f".{args.image}", args.depth, args.instance)
+    claim(args.out, plan, writer)
+    missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
+    jobs = min(args.jobs, max(len(missing), 1))
+    done = film(plan, missing, writer.write, jobs)
+    for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
+        pass
+    return len(missing)
+
+
+def _render_mcap(args: argparse.Namespace, plan: Plan) -> int:
+    from voxbox.street.workers import film, sample_of
+    from voxbox_core.datasets.bag import write_drive
+
+    if args.depth or args.instance:
+        wanted = "kitti for depth and instance images"
+        raise InputError("format", "mcap", wanted, "Leave --depth and --instance out, or write a KITTI folder.")
+    samples = film(plan, range(plan.frames), sample_of, min(args.jobs, plan.frames))
+    return write_drive(args.out, tqdm(samples, "rendering", total=plan.frames, unit="frame"), "jpeg")
+
+
+def sheet(args: argparse.Namespace) -> dict:
+    from voxbox.street.sheet import contact_sheet, rendered, stored
+
+    if args.across < 1:
+        raise InputError("frames per row", args.across, "at least 1", "Give --across.")
+    plan = Plan(frames=args.frames, seed=args.seed, width=args.width, height=args.height, beams=None)
+    samples = stored(args.data, args.frames) if args.data else rendered(plan, args.jobs)
+    progress = tqdm(samples, "drawing", total=args.frames, unit="frame")
+    contact_sheet(args.out, progress, args.across)
+    print(args.out)
+    return {"out": str(args.out), "frames": args.frames}

@@ -1,0 +1,40 @@
+"""A folder of rendered frames remembers what it was rendered with, so that going on with it means the same frames."""
+
+import json
+from pathlib import Path
+
+from voxbox.street.plan import Plan
+from voxbox_core.datasets.street.kitti_layout import KittiWriter
+from voxbox_core.errors import InputError
+from voxbox_core.files import write_json
+
+RECORD = "street.json"
+
+
+def claim(folder: Path, plan: Plan, writer: KittiWriter) -> None:
+    """Record the plan in a new folder. Raises InputError when the folder holds other frames."""
+    parts = {"image": writer.image_suffix, "depth": writer.depth, "instance": writer.instance}
+    wanted = {**plan.identity(), **parts}
+    record = folder / RECORD
+    if record.is_file():
+        _agree(record, wanted)
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(
+            f"folder {folder}", "in use by something else", "an empty or absent folder", "Choose another folder."
+        )
+    write_json(record, wanted)
+
+
+def _agree(record: Path, wanted: dict) -> None:
+    try:
+        found = json.loads(record.read_text())
+    except ValueError:
+        raise InputError(str(record), "no JSON", "what a rendering wrote", "Delete the folder.") from None
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise InputError(
+                f"{key} of the frames in {record.parent}",
+                found.get(key),
+                f"{value}, as asked for now",
+                "Choose another folder or the same settings.",
+            )

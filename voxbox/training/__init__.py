@@ -1,0 +1,1 @@
+"""The `voxbox train` verb: recipes, the sample stream and the training loop."""

@@ -1,0 +1,86 @@
+"""Train a system on labelled recordings.
+
+    voxbox train km3d --data DIR --out runs/x --preset street --minutes 90
+
+Stop it with Ctrl-C, go on with --resume. With several processes or GPUs:
+
+    torchrun --nproc-per-node N -m voxbox.cli train km3d …
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from km3d_ros.contract import Contract
+from km3d_ros.losses import LossWeights
+from voxbox.training.options import add_options, given, make
+from voxbox.training.recipe import LENGTHS, PRESETS, Plan, Recipe
+from voxbox_core.datasets.augment import Augmentation
+from voxbox_core.errors import InputError
+
+CONTRACT_HELP = {
+    "input_width": "width of the network's input, px, a multiple of 32",
+    "input_height": "height of the network's input, px, a multiple of 32",
+    "backbone": "resnet18 or dla34",
+    "width": "channel multiplier of resnet18",
+    "neck": "deconv (KM3D) or skip (RTM3D) with resnet18, dla with dla34",
+    "head_channels": "channels inside each head",
+    "auxiliary_heads": "train the four heads that help training and give the 2D box",
+    "max_objects": "objects learned per image, the nearest first",
+}
+LOSS_HELP = {
+    "ramp_end": "fraction of the run where conf and position reach full weight",
+    "position_gate": "the position loss is off while its ramp is below this",
+    "keypoint_dropout": "solve for the position with a random subset of the keypoints",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    systems = parser.add_subparsers(dest="system", required=True, metavar="SYSTEM")
+    km3d = systems.add_parser(
+        "km3d",
+        help="KM3D-Net: monocular 3D boxes",
+        description=__doc__,
+        usage="voxbox train km3d --data DIR [DIR …] --out DIR [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    km3d.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
+    km3d.add_argument("--preset", choices=sorted(PRESETS), default="street", help="start from it (default street)")
+    km3d.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    add_options(km3d, Recipe, "recipe")
+    add_options(km3d, Contract, "network", CONTRACT_HELP)
+    losses = {name: LOSS_HELP.get(name, f"weight of the loss term {name}") for name in vars(LossWeights())}
+    add_options(km3d, LossWeights, "losses", losses)
+    add_options(km3d, Augmentation, "augmentation")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, and return where the weights are and what it took."""
+    from voxbox.training.km3d import train  # torch and TensorBoard take seconds to import; --help does not need them
+
+    result = train(plan_of(args), args.out, args.resume)
+    if int(os.environ.get("RANK", 0)):  # of torchrun's processes the first one alone reports
+        args.json = None
+    elif result["finished"]:
+        print(f"{result['weights']}: {result['steps']} steps; `voxbox export km3d` makes a model of it")
+    else:
+        print(f"stopped after {result['steps']} steps; --resume goes on")
+    return result
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """The plan that the command line describes. Raises InputError when it cannot be."""
+    parts = {"contract": Contract, "recipe": Recipe, "losses": LossWeights, "augmentation": Augmentation}
+    if args.resume:
+        changed = sorted(name for cls in parts.values() for name in given(args, cls))
+        if changed:
+            raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
+        return Plan.load(args.out / "recipe.json")
+    if (args.out / "recipe.json").exists():
+        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
+    preset = {name: dict(values) for name, values in PRESETS[args.preset].items()}
+    if any(name in given(args, Recipe) for name in LENGTHS):
+        preset["recipe"] = {k: v for k, v in preset["recipe"].items() if k not in LENGTHS}
+    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in parts.items()})

@@ -1,0 +1,288 @@
+"""Training KM3D-Net: sample -> view -> targets -> network -> losses -> step, until the clock says it is over."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from km3d_ros.codec import encode
+from km3d_ros.contract import Contract
+from km3d_ros.losses import loss_terms, total
+from km3d_ros.network import KM3DNet, normalise
+from voxbox.training.checkpoint import Run
+from voxbox.training.data import Draws, Frames, FromStep, open_frames
+from voxbox.training.processes import Processes
+from voxbox.training.recipe import Plan, Recipe
+from voxbox.training.schedule import Clock, learning_rate, stepped_rate
+from voxbox.training.validation import Validation
+from voxbox_core import weights
+from voxbox_core.backbones import load_imagenet
+from voxbox_core.datasets.augment import View
+from voxbox_core.datasets.sample import Sample
+from voxbox_core.errors import InputError
+from voxbox_core.files import write_json
+from voxbox_core.image import apply
+
+# What nobody could learn from its pixels is neither learned nor punished: KITTI's occlusion "unknown", and boxes that
+# are lower than this in the network's input, px.
+UNKNOWN_OCCLUSION = 3
+LOWEST = 5.0
+RECIPE, CHECKPOINT, WEIGHTS, VALIDATION = "recipe.json", "checkpoint.pt", "weights.pt", "validation.json"
+SHOWN = ("Car/2d/0.7/moderate", "Car/bev/0.5/moderate", "Car/3d/0.5/moderate", "Car/3d/0.7/moderate")
+_LOG_EVERY = 20  # steps between TensorBoard points
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Encodes a view for the contract's network: the input image and `codec.encode`'s targets."""
+
+    contract: Contract
+
+    def __call__(self, sample: Sample, view: View) -> dict[str, np.ndarray]:
+        height = np.diff(apply(view.affine, view.boxes.box2d.reshape(-1, 2, 2))[..., 1])[:, 0]
+        ignored = (sample.occlusion >= UNKNOWN_OCCLUSION) | (height < LOWEST)
+        targets = encode(self.contract, view.boxes, view.camera, view.affine, view.dont_care, ignored)
+        return {"image": view.image, **targets}
+
+
+def train(plan: Plan, out: Path, resume: bool = False, progress_bar: bool = True) -> dict[str, Any]:
+    """Run the plan in the folder `out`: recipe.json, checkpoint.pt, TensorBoard events and, at the end, weights.pt.
+
+    Ends early on SIGTERM or SIGINT, with a checkpoint that `resume` takes up. Returns what happened, JSON-able.
+    Raises InputError for unusable data or files, and when loss or gradient is not finite; the checkpoint stays then.
+    """
+    recipe = plan.recipe
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    processes = Processes.join()
+    frames = _open_together(plan, processes, progress_bar)
+    validate = Validation(recipe.validation, recipe.validation_frames) if recipe.validation else None
+    run = _start(plan, processes, len(frames))
+    if resume:
+        run.restore(out / CHECKPOINT)
+    if processes.leads:
+        plan.save(out / RECIPE)
+    with _signals() as stopped, _board(out, processes, run.clock.step) as board:
+        trainer = _Trainer(plan, out, run, processes, board, validate)
+        finished = trainer.go(frames, stopped, progress_bar)
+    processes.leave()
+    return {
+        "finished": finished,
+        "steps": run.clock.step,
+        "images": run.clock.step * recipe.batch * processes.count,
+        "seconds": round(run.clock.elapsed, 1),
+        "weights": str(out / WEIGHTS) if finished else None,
+        "validation": trainer.scores,
+    }
+
+
+def _open_together(plan: Plan, processes: Processes, progress_bar: bool) -> Frames:
+    """The training frames; the leading process packs them, the others find them packed."""
+    recipe = plan.recipe
+    width = recipe.packed_width or round(1.25 * plan.contract.input_width)
+    if not processes.leads:
+        processes.wait()
+    frames = open_frames(recipe.data, width, recipe.cache, progress_bar and processes.leads)
+    if processes.leads:
+        processes.wait()
+    return frames
+
+
+def _start(plan: Plan, processes: Processes, frames: int) -> Run:
+    recipe = plan.recipe
+    torch.manual_seed(recipe.seed)
+    network = KM3DNet(plan.contract)
+    if recipe.pretrained:
+        load_imagenet(network.backbone, Path(recipe.pretrained))
+    network.to(processes.device).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    steps = recipe.steps or round(recipe.epochs * frames / (recipe.batch * processes.count))
+    torch.manual_seed(recipe.seed + 1 + processes.rank)  # keypoint dropout differs between processes
+    return Run(
+        network,
+        AveragedModel(network, multi_avg_fn=_Average(recipe.ema), use_buffers=True),
+        _optimiser(network, recipe),
+        Clock(steps, recipe.minutes),
+    )
+
+
+@dataclass(frozen=True)
+class _Average:
+    """Exponential moving average whose memory grows with the steps done, up to `decay`."""
+
+    decay: float
+
+    def __call__(self, averaged: Any, current: Any, count: Any) -> None:
+        if not averaged[0].is_floating_point():
+            torch._foreach_copy_(averaged, current)
+            return
+        done = float(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(self.decay, (1 + done) / (10 + done)))
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; biases and normalisation are not decayed."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+
+
+class _Trainer:
+    """The loop over steps, and what happens between them: reports, validations, checkpoints."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path,
+        run: Run,
+        processes: Processes,
+        board: SummaryWriter | None,
+        validate: Validation | None,
+    ) -> None:
+        self.plan, self.out, self.run, self.processes = plan, out, run, processes
+        self.board, self.validate = board, validate
+        self.scores: dict[str, float] = {}
+        self._saved = run.clock.elapsed
+
+    def go(self, frames: Frames, stopped: list[int], progress_bar: bool) -> bool:
+        """Train to the end, or until `stopped` holds a signal; whether the end was reached."""
+        clock, recipe = self.run.clock, self.plan.recipe
+        shared = self.processes.share(self.run.network)
+        forward = torch.compile(shared) if recipe.compile else shared
+        before = clock.progress
+        with _bar(self.out, clock, progress_bar and self.processes.leads) as bar:
+            for batch in _batches(self.plan, frames, self.processes, clock.step):
+                done, stop = self.processes.agree(clock.progress, bool(stopped))
+                if done >= 1 or stop:
+                    break
+                if int(done / recipe.validate_every) > int(before / recipe.validate_every):
+                    self._validate()
+                before = done
+                terms, norm = _step(self.plan, self.run, forward, batch, done)
+                clock.step += 1
+                bar.update()
+                if self.board and clock.step % _LOG_EVERY == 0:
+                    _report(self.board, bar, self.run, terms, norm, done)
+                self._checkpoint()
+        if done >= 1:
+            self._release()
+        self._checkpoint(now=True)
+        return done >= 1
+
+    def _validate(self) -> None:
+        """Score the averaged weights; the other processes go on to the next step and wait there."""
+        if not (self.validate and self.board):
+            return
+        report = self.validate(cast(KM3DNet, self.run.averaged.module))
+        self.scores = {key: round(value, 2) for key, value in report.scores.items()}
+        step = self.run.clock.step
+        for key, value in report.scores.items():
+            self.board.add_scalar(f"validation/{key}", value, step)
+        for i, picture in enumerate(report.pictures):
+            self.board.add_image(f"validation/{i}", picture, step, dataformats="HWC")
+        write_json(self.out / VALIDATION, {"step": step, "scores": self.scores})
+        tqdm.write(f"step {step}: " + ", ".join(f"{key} {self.scores.get(key, 0.0):.1f}" for key in SHOWN))
+
+    def _checkpoint(self, now: bool = False) -> None:
+        elapsed = self.run.clock.elapsed
+        if self.processes.leads and (now or elapsed - self._saved > 60 * self.plan.recipe.checkpoint_minutes):
+            self.run.save(self.out / CHECKPOINT)
+            self._saved = elapsed
+
+    def _release(self) -> None:
+        self._validate()
+        if self.processes.leads:
+            state = cast(KM3DNet, self.run.averaged.module).state_dict()
+            weights.save(self.out / WEIGHTS, state, self.plan.contract.to_json(), half=True)
+
+
+def _bar(out: Path, clock: Clock, shown: bool) -> Any:
+    return tqdm(total=clock.steps or None, initial=clock.step, desc=out.name, unit="step", disable=not shown)
+
+
+def _batches(plan: Plan, frames: Frames, processes: Processes, step: int) -> Iterator[dict[str, Tensor]]:
+    recipe, contract = plan.recipe, plan.contract
+    size = (contract.input_width, contract.input_height)
+    draws = Draws(frames, *size, plan.augmentation, recipe.seed, Targets(contract))
+    on_gpu = processes.device.type == "cuda"
+    loader = DataLoader(
+        draws,
+        batch_sampler=FromStep(step, recipe.batch, processes.rank, processes.count),
+        num_workers=recipe.workers,
+        pin_memory=on_gpu,
+        persistent_workers=recipe.workers > 0,
+    )
+    for batch in loader:
+        yield {name: value.to(processes.device, non_blocking=on_gpu) for name, value in batch.items()}
+
+
+def _step(
+    plan: Plan, run: Run, forward: Any, batch: dict[str, Tensor], done: float
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One optimiser step at progress `done`; returns the loss terms and the gradient's norm before clipping."""
+    recipe = plan.recipe
+    rate = stepped_rate(done, recipe.drops) if recipe.drops else learning_rate(done, recipe.warmup)
+    for group in run.optimiser.param_groups:
+        group["lr"] = recipe.learning_rate * rate
+    image = normalise(batch["image"])  # NHWC in memory, which is what channels_last convolutions want
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        outputs = forward(image, at=_cells(batch))
+    terms = loss_terms(outputs, batch, plan.contract, plan.losses, done)
+    loss = total(terms, plan.losses, done)
+    run.optimiser.zero_grad()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    if not norm.isfinite():  # a step would spoil the weights, and the next checkpoint with them
+        raise InputError("gradient norm", norm.item(), "a finite number", "Lower the learning rate.")
+    run.optimiser.step()
+    run.averaged.update_parameters(run.network)
+    return terms | {"total": loss}, norm
+
+
+def _cells(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Where the losses will read the heads that are not heat maps."""
+    cells = {"objects": batch["index"]}
+    return cells | ({"keypoints": batch["hp_index"].flatten(1)} if "hp_index" in batch else {})
+
+
+def _report(board: SummaryWriter, bar: Any, run: Run, terms: dict[str, Tensor], norm: Tensor, done: float) -> None:
+    step = run.clock.step
+    for name, value in terms.items():
+        board.add_scalar(f"loss/{name}", value.item(), step)
+    board.add_scalar("gradient_norm", norm.item(), step)
+    board.add_scalar("learning_rate", run.optimiser.param_groups[0]["lr"], step)
+    board.add_scalar("progress", done, step)
+    shown = {name: f"{terms[name].item():.2f}" for name in ("total", "hm", "hps", "position") if name in terms}
+    bar.set_postfix(done=f"{done:.0%}", **shown)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that SIGTERM and SIGINT append to, instead of ending the process in mid-step."""
+    caught: list[int] = []
+    handlers = {s: signal.signal(s, lambda number, _: caught.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield caught
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _board(out: Path, processes: Processes, step: int) -> Iterator[SummaryWriter | None]:
+    if not processes.leads:
+        yield None
+        return
+    with SummaryWriter(str(out), purge_step=step or None) as board:
+        yield board

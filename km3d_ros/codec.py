@@ -50,6 +50,7 @@ def encode(
     hm (C, H, W) Gaussians at 2D-box centres; hm_weight (C, H, W) 0 where the heat map is not punished;
     valid (M,) bool; index (M,) cell y W + x; label (M,); hps (M, 9, 2) cells from the centre cell; hps_mask (M, 9);
     dim (M, 3) log ratios; rot (M, 2, 2) sin, cos from each bin's centre; rot_mask (M, 2); reg (M, 2); wh (M, 2);
+    depth (M,), see `encode_depth`;
     center (M, 3), size (M, 3), yaw (M,) of the boxes; intrinsics (3, 3); grid_to_image (2, 3); with auxiliary heads
     hm_hp (9, H, W), hp_offset (M, 9, 2), hp_index (M, 9), hp_mask (M, 9). Floats are float32, integers int64.
 
@@ -75,7 +76,8 @@ def encode(
         if channel >= 0:
             _blank(targets["hm_weight"][channel], grid_boxes[i])
     if dont_care is not None and len(dont_care):
-        for region in _grid_boxes(contract, dont_care, affine_to_grid)[0]:
+        regions, seen = _grid_boxes(contract, dont_care, affine_to_grid)
+        for region in regions[seen]:
             for weight in targets["hm_weight"]:
                 _blank(weight, region)
 
@@ -91,7 +93,7 @@ def _empty(contract: Contract) -> dict[str, np.ndarray]:
     m, height, width = contract.max_objects, contract.grid_height, contract.grid_width
     shapes: dict[str, tuple[int, ...]] = {
         "hm": (len(contract.classes), height, width), "hps": (m, KEYPOINTS, 2), "hps_mask": (m, KEYPOINTS),
-        "dim": (m, 3), "rot": (m, 2, 2), "rot_mask": (m, 2), "reg": (m, 2), "wh": (m, 2),
+        "dim": (m, 3), "rot": (m, 2, 2), "rot_mask": (m, 2), "reg": (m, 2), "wh": (m, 2), "depth": (m,),
         "center": (m, 3), "size": (m, 3), "yaw": (m,),
     }  # fmt: skip
     integers: dict[str, tuple[int, ...]] = {"index": (m,), "label": (m,)}
@@ -165,6 +167,7 @@ def _write_objects(
     targets["rot_mask"][:n] = member
     targets["reg"][:n] = centers - cells
     targets["wh"][:n] = extents[first]
+    targets["depth"][:n] = encode_depth(boxes.center[:, 2], mean[:, 0], camera.intrinsics[1, 1] * affine_to_grid[1, 1])
     targets["center"][:n], targets["size"][:n], targets["yaw"][:n] = boxes.center, boxes.size, boxes.yaw
     if contract.auxiliary_heads:
         _write_keypoint_maps(contract, targets, keypoints, in_front, radii)
@@ -234,6 +237,25 @@ def decode_size(dim: Tensor, label: Tensor, contract: Contract) -> Tensor:
     return (mean * dim.clamp(-3.0, 3.0).exp()).flip(-1)
 
 
+def encode_depth(depth: np.ndarray, mean_height: np.ndarray, focal: float) -> np.ndarray:
+    """Depths (N,), m -> logarithm of the cells that the class's mean height, m, spans there.
+
+    focal: cells. So what the network sees does not depend on the camera, nor on how the image was scaled.
+    """
+    return np.log(focal * mean_height / depth)
+
+
+def decode_depth(head: Tensor, label: Tensor, contract: Contract, intrinsics: Tensor, grid_to_image: Tensor) -> Tensor:
+    """Head values (B, K, 2), `encode_depth`'s logarithm and the logit of its trust -> depth, m, and trust, 0..1.
+
+    label (B, K), intrinsics (B, 3, 3), grid_to_image (B, 2, 3).
+    """
+    mean_height = torch.tensor(contract.mean_dims, dtype=head.dtype, device=head.device)[label][..., 0]
+    focal = (intrinsics[:, 1, 1] / grid_to_image[:, 1, 1])[:, None]
+    depth = focal * mean_height * (-head[..., 0].clamp(-3.0, 7.0)).exp()
+    return torch.stack([depth, head[..., 1].sigmoid()], -1)
+
+
 def to_pixels(grid: Tensor, grid_to_image: Tensor) -> Tensor:
     """Points (B, ..., 2) in cells -> pixels of the original images, by affines (B, 2, 3). Float32: see `Deployed`."""
     shape = (len(grid_to_image), *[1] * (grid.ndim - 2), 2)
@@ -265,14 +287,18 @@ def read_boxes(
     """What the heads say at given cells: hps, dim and rot as (B, K, C), index and label (B, K).
 
     intrinsics (B, 3, 3), grid_to_image (B, 2, 3). Returns keypoints (B, K, 9, 2) px, size (B, K, 3) length, width,
-    height, m, and yaw (B, K), rad. Training and inference read boxes here and nowhere else.
+    height, m, yaw (B, K), rad, and depth (B, K, 2), m and trust, the latter 0 without a depth head: what
+    `fit_location` takes. Training and inference read boxes here and nowhere else.
     """
     offsets = heads["hps"].unflatten(-1, (KEYPOINTS, 2))
     cells = cell_centers(index, contract.grid_width)
     keypoints = to_pixels(cells[..., None, :] + offsets, grid_to_image)
     alpha = decode_angle(heads["rot"])
     yaw = wrap(alpha + ray_angle(keypoints[..., 8, 0], intrinsics[:, None]))
-    return {"keypoints": keypoints, "size": decode_size(heads["dim"], label, contract), "yaw": yaw}
+    depth = torch.zeros_like(keypoints[..., 8, :])
+    if contract.depth_head:
+        depth = decode_depth(heads["depth"], label, contract, intrinsics, grid_to_image)
+    return {"keypoints": keypoints, "size": decode_size(heads["dim"], label, contract), "yaw": yaw, "depth": depth}
 
 
 def decode(contract: Contract, maps: dict[str, Tensor], intrinsics: Tensor, grid_to_image: Tensor) -> dict[str, Tensor]:
@@ -281,7 +307,8 @@ def decode(contract: Contract, maps: dict[str, Tensor], intrinsics: Tensor, grid
     maps: {head: (B, C, H, W)} float32.  intrinsics: (B, 3, 3) of the original image.  grid_to_image: (B, 2, 3).
     Returns center (B, K, 3) geometric centre in the camera's optical frame, m; size (B, K, 3) length, width, height, m;
     yaw (B, K), rad; score (B, K) = centre's probability times 3D IoU's, 0 where no location follows from the keypoints;
-    label (B, K) int64; box2d (B, K, 4) x1 y1 x2 y2 and keypoints (B, K, 9, 2), pixels, both reaching beyond the image.
+    label (B, K) int64; box2d (B, K, 4) x1 y1 x2 y2 and keypoints (B, K, 9, 2), pixels, both reaching beyond the image;
+    depth (B, K, 2) of the depth head and its trust, 0 without one.
     """
     heat = maps["hm"]
     # Peaks among logits: the sigmoid would make neighbours equal where it saturates. Ordinary values never reach -1e4.
@@ -294,7 +321,8 @@ def decode(contract: Contract, maps: dict[str, Tensor], intrinsics: Tensor, grid
     heads = {name: gather(value, index) for name, value in maps.items() if name != "hm"}
     found = read_boxes(contract, heads, index, label, intrinsics, grid_to_image)
     weights = subset_weights(contract.keypoints_used, heat).expand(*label.shape, -1)
-    center, valid = fit_location(found["keypoints"], found["size"], found["yaw"], intrinsics[:, None], weights)
+    place = found["keypoints"], found["size"], found["yaw"], intrinsics[:, None], weights
+    center, valid = fit_location(*place, found["depth"] if contract.depth_head else None)
     score = logit.sigmoid() * heads["prob"][..., 0].sigmoid()
     in_front = valid & (center[..., 2] > NEAREST)
     return found | {

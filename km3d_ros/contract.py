@@ -27,6 +27,7 @@ class Contract:
     neck: "deconv" (KM3D) or "skip" (RTM3D) for resnet18, "dla" for dla34.
     head_channels: channels inside each head; published: 64 with ResNet-18, 256 with DLA-34.
     auxiliary_heads: whether the four heads that only help training, and give the 2D box, exist.
+    depth_head: whether a head predicts depth too, for the geometric module to weigh with the keypoints' (codec.py).
     max_objects: objects learned per training image.  max_detections: candidates per image in the deployed graph.
     keypoints_used: how many keypoints (2, 4, 8 or 9) the geometric reasoning module solves with at inference.
     Raises InputError for values that do not make a network.
@@ -42,6 +43,7 @@ class Contract:
     neck: str = "deconv"
     head_channels: int = 64
     auxiliary_heads: bool = True
+    depth_head: bool = False
     max_objects: int = 32
     max_detections: int = 50
     keypoints_used: int = 8
@@ -85,7 +87,8 @@ class Contract:
         """Channels of each head map, under the published names (spec of the heads: network.py)."""
         paper = {"hm": len(self.classes), "hps": 18, "dim": 3, "rot": 8, "prob": 1}
         auxiliary = {"reg": 2, "wh": 2, "hm_hp": 9, "hp_offset": 2}
-        return paper | auxiliary if self.auxiliary_heads else paper
+        depth = {"depth": 2} if self.depth_head else {}
+        return paper | depth | (auxiliary if self.auxiliary_heads else {})
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads back to an equal contract."""

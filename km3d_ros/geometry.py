@@ -7,6 +7,9 @@ relative to the centre, u, v its image position in focal lengths from the princi
 
 The weighted least-squares solution is written out with Tx and Ty eliminated, which centres the sums. In float32 that
 is exact to 1e-5 m, where the plain normal equations lose 3e-3 m; and it needs no matrix inverse, which ONNX lacks.
+
+A depth that was found otherwise can join as one more equation, Tz = depth, which the paper does not have (RTM3D, Li et
+al., 2020, starts its iterative solver from such a depth).
 All arrays are torch tensors, differentiable; frames are optical (x right, y down, z forward), lengths m, angles rad.
 """
 
@@ -54,12 +57,20 @@ def project_keypoints(center: Tensor, size: Tensor, yaw: Tensor, intrinsics: Ten
 
 
 def fit_location(
-    keypoints: Tensor, size: Tensor, yaw: Tensor, intrinsics: Tensor, weights: Tensor | None = None
+    keypoints: Tensor,
+    size: Tensor,
+    yaw: Tensor,
+    intrinsics: Tensor,
+    weights: Tensor | None = None,
+    depth: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Box centres from their keypoints.
 
     keypoints: (..., 9, 2) pixels of the original image.  size: (..., 3) length, width, height, m.  yaw: (...,) rad.
     intrinsics: broadcasts against (..., 3, 3).  weights: (..., 9), >= 0, or None for all ones; 0 leaves one out.
+    depth: (..., 2), a depth known otherwise, m, and its trust, 0..1: its part in the centre's depth, the keypoints
+    having the rest. That is the least-squares solution with the equation Tz = depth at the weight of trust /
+    (1 - trust) times what all keypoints together weigh for the depth. None, or what is not finite, has no trust.
     Returns center (..., 3), m, float32 (float64 if the keypoints are), and valid (...,) bool: False, with a centre of 0
     and no gradient, where an input is not finite or the keypoints that count all but coincide.
     """
@@ -78,13 +89,22 @@ def fit_location(
     weights = torch.where(good_point, weights.to(work), 0.0)
     offsets = keypoint_offsets(torch.where(good_box[..., None], size, 1.0), torch.where(good_box, yaw, 0.0))
 
-    center, spread = _solve(seen, offsets, weights)
+    center, spread = _solve(seen, offsets, weights, _usable(depth, work))
     valid = good_box & (spread > MINIMUM_SPREAD**2)
     return torch.where(valid[..., None], center, 0.0), valid
 
 
-def _solve(seen: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Closed form: seen (..., 9, 2), offsets (..., 9, 3), weights (..., 9) -> centre (..., 3), spread (...,) rad^2."""
+def _usable(depth: Tensor | None, work: torch.dtype) -> Tensor | None:
+    if depth is None:
+        return None
+    depth = depth.to(work)
+    good = (depth.abs() < PLAUSIBLE).all(-1, keepdim=True)
+    return torch.where(good, depth, 0.0)
+
+
+def _solve(seen: Tensor, offsets: Tensor, weights: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Closed form: seen (..., 9, 2), offsets (..., 9, 3), weights (..., 9), known depth and trust (..., 2) or None
+    -> centre (..., 3), spread (...,) rad^2."""
     share = (weights / weights.sum(-1, keepdim=True).clamp(min=1e-6))[..., None]
     right = seen * offsets[..., 2:] - offsets[..., :2]
     seen_mean, right_mean = (share * seen).sum(-2), (share * right).sum(-2)
@@ -92,6 +112,8 @@ def _solve(seen: Tensor, offsets: Tensor, weights: Tensor) -> tuple[Tensor, Tens
     spread = (share * seen_centred.square()).sum((-2, -1))
     # Clamped where the caller discards the result: its `where` needs a finite gradient on the discarded side too.
     depth = -(share * seen_centred * right_centred).sum((-2, -1)) / spread.clamp(min=MINIMUM_SPREAD**2)
+    if known is not None:
+        depth = depth + known[..., 1] * (known[..., 0] - depth)
     return torch.cat([right_mean + seen_mean * depth[..., None], depth[..., None]], -1), spread
 
 

@@ -33,6 +33,7 @@ class LossWeights:
     rot: float = 0.2
     conf: float = 1.0
     position: float = 1.0
+    depth: float = 1.0
     wh: float = 0.1
     reg: float = 1.0
     hm_hp: float = 1.0
@@ -54,7 +55,7 @@ class LossWeights:
         position = ramp if ramp >= self.position_gate else 0.0
         return {
             "hm": self.hm, "hps": self.hps, "dim": self.dim, "rot": self.rot,
-            "conf": self.conf * ramp, "position": self.position * position,
+            "conf": self.conf * ramp, "position": self.position * position, "depth": self.depth,
             "wh": self.wh, "reg": self.reg, "hm_hp": self.hm_hp, "hp_offset": self.hp_offset,
         }  # fmt: skip
 
@@ -88,6 +89,8 @@ def loss_terms(
         "dim": masked_l1(heads["dim"], targets["dim"], valid),
         "rot": orientation_loss(heads["rot"], targets["rot"], targets["rot_mask"], valid),
     }
+    if contract.depth_head:
+        terms["depth"] = masked_l1(heads["depth"][..., :1], targets["depth"][..., None], valid)
     if contract.auxiliary_heads:
         terms |= {
             "wh": masked_l1(heads["wh"], targets["wh"], valid),
@@ -182,27 +185,33 @@ def _box_terms(
     slot = targets["valid"]
     # A degree of yaw moves the solution by 20 cm at 25 m: the position loss would train little else, so it may not.
     yaw = found["yaw"][slot].detach()
-    keypoints, size = found["keypoints"][slot], found["size"][slot]
+    keypoints, size, depth = found["keypoints"][slot], found["size"][slot], found["depth"][slot]
     camera = intrinsics[:, None].expand(*slot.shape, 3, 3)[slot]
     truth = {name: targets[name][slot] for name in ("center", "size", "yaw")}
 
     with torch.no_grad():
-        center, _ = fit_location(keypoints, size, yaw, camera)
+        center, _ = fit_location(keypoints, size, yaw, camera, depth=depth)
         overlap = _paired_iou(center, size, yaw, truth)
     terms = {}
     if active["conf"]:
         error = F.binary_cross_entropy_with_logits(heads["prob"][slot][:, 0], overlap, reduction="none")
         terms["conf"] = error.sum() / (len(overlap) + 1)
     if active["position"]:
-        kept = None
+        kept = targets["hps_mask"][slot]
         if weights.keypoint_dropout:
-            kept = draw_kept_keypoints((len(yaw),), generator).to(keypoints.device)
-        terms["position"] = position_loss(keypoints, size, yaw, camera, truth, kept)
+            kept = kept * draw_kept_keypoints((len(yaw),), generator).to(keypoints.device)
+        terms["position"] = position_loss(keypoints, size, yaw, camera, truth, kept, depth)
     return terms
 
 
 def position_loss(
-    keypoints: Tensor, size: Tensor, yaw: Tensor, intrinsics: Tensor, truth: dict[str, Tensor], kept: Tensor | None
+    keypoints: Tensor,
+    size: Tensor,
+    yaw: Tensor,
+    intrinsics: Tensor,
+    truth: dict[str, Tensor],
+    kept: Tensor,
+    depth: Tensor,
 ) -> Tensor:
     """Distance between solved and true bottom centres, m, summed over N objects, over N + 1.
 
@@ -210,7 +219,7 @@ def position_loss(
     are still so wrong, or so nearly coincide, that the gradient is thousands of times that of all other terms together
     and points nowhere. The keypoint loss brings it back.
     """
-    center, solved = fit_location(keypoints, size, yaw, intrinsics, kept)
+    center, solved = fit_location(keypoints, size, yaw, intrinsics, kept, depth)
     down = (size[:, 2] - truth["size"][:, 2]) / 2
     error = center - truth["center"] + F.pad(down[:, None], (1, 1))
     # The square root has no gradient at 0, so the floor is inside it.

@@ -4,6 +4,7 @@ Heads, at stride 4 (channels; C classes): hm (C) logits of the heat map of 2D-bo
 (dx, dy) in cells from the centre's cell; dim (3) log of (height, width, length) over the class mean; rot (8) two-bin
 observation angle, per bin (outside, inside, sin, cos); prob (1) logit of the 3D IoU. Auxiliary: reg (2) sub-cell offset
 of the centre; wh (2) 2D box size in cells; hm_hp (9) logits of keypoint heat maps; hp_offset (2) their sub-cell offset.
+Not of the paper: depth (2), as `codec.decode_depth` reads it.
 """
 
 import torch
@@ -178,7 +179,7 @@ class KM3DNet(nn.Module):
 
 
 # Heads that training reads at the objects' cells, or at their keypoints' cells, and nowhere else.
-READ_AT = dict.fromkeys(("hps", "dim", "rot", "prob", "reg", "wh"), "objects") | {"hp_offset": "keypoints"}
+READ_AT = dict.fromkeys(("hps", "dim", "rot", "prob", "depth", "reg", "wh"), "objects") | {"hp_offset": "keypoints"}
 
 
 def patches(maps: Tensor, index: Tensor) -> Tensor:
@@ -205,7 +206,7 @@ class Deployed(nn.Module):
     """
 
     INPUTS = ("image", "intrinsics", "grid_to_image")
-    OUTPUTS = ("center", "size", "yaw", "score", "label", "box2d", "keypoints")
+    OUTPUTS = ("center", "size", "yaw", "score", "label", "box2d", "keypoints", "depth")
     TRAINING_ONLY = ("hm_hp", "hp_offset")
 
     def __init__(self, network: KM3DNet) -> None:

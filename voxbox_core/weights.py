@@ -79,6 +79,19 @@ def load_into(module: nn.Module, weights: Weights) -> None:
     module.load_state_dict(weights.state)
 
 
+def load_known(module: nn.Module, weights: Weights) -> None:
+    """Copy what the module has under the same name and in the same shape; the rest of the module stays as it is.
+
+    Raises InputError when that is less than half of the module's tensors: such a file is of another network.
+    """
+    own = module.state_dict()
+    known = {name: t for name, t in weights.state.items() if name in own and t.shape == own[name].shape}
+    if len(known) < len(own) / 2:
+        value, expected = f"{len(known)} of {len(own)} tensors fit", "a file of nearly the same network"
+        raise InputError(weights.source, value, expected, "Give weights of the same backbone, width and neck.")
+    module.load_state_dict(known, strict=False)
+
+
 def _stored(tensor: Tensor, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
     return tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor

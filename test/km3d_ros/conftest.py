@@ -70,7 +70,7 @@ def ideal_maps(contract: Contract) -> Callable[[dict[str, Tensor]], dict[str, Te
         batch = len(targets["index"])
         maps = {
             name: torch.zeros(batch, channels, contract.grid_height, contract.grid_width)
-            for name, channels in contract.heads.items()
+            for name, channels in replace(contract, depth_head=True).heads.items()
         }
         for name in {"hm", "hm_hp"} & maps.keys():
             maps[name] = torch.logit(targets[name].clamp(1e-6, 1 - 1e-6))
@@ -79,6 +79,7 @@ def ideal_maps(contract: Contract) -> Callable[[dict[str, Tensor]], dict[str, Te
         bins = torch.cat([10 - 20 * member, 20 * member - 10, targets["rot"]], -1)
         values = {"hps": targets["hps"].flatten(2), "dim": targets["dim"], "rot": bins.flatten(2)}
         values |= {"reg": targets["reg"], "wh": targets["wh"]}
+        values["depth"] = torch.stack([targets["depth"], torch.zeros_like(targets["depth"])], -1)
         for image in range(batch):
             slots = targets["valid"][image]
             cells = targets["index"][image, slots]

@@ -26,11 +26,13 @@ def one_box(name: str, center=(1.0, 0.8, 12.0), size=(3.9, 1.6, 1.5), box2d=(600
     )
 
 
-@pytest.mark.parametrize("keypoints_used", [2, 4, 8, 9])
+@pytest.mark.parametrize(
+    "change", [{"keypoints_used": n} for n in (2, 4, 8, 9)] + [{"depth_head": True}], ids=(2, 4, 8, 9, "depth")
+)
 @pytest.mark.parametrize("seed", range(5))
-def test_round_trip(contract, camera, scene, batched, ideal_maps, seed, keypoints_used) -> None:
+def test_round_trip(contract, camera, scene, batched, ideal_maps, seed, change) -> None:
     """Any view of any scene: a random scale and shift, seen by its own camera."""
-    contract = replace(contract, keypoints_used=keypoints_used)
+    contract = replace(contract, **change)
     rng = np.random.default_rng(seed)
     zoom, shift = rng.uniform(0.6, 1.3), rng.uniform(-60, 60, 2)
     view = np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
@@ -130,6 +132,8 @@ def test_dont_care_and_ignored_boxes(contract, camera, affine) -> None:
     targets = encode(contract, one_box("Car"), camera, affine, dont_care=region)
     assert targets["valid"].sum() == 1
     assert all(weight.min() == 0 for weight in targets["hm_weight"])
+    beside = encode(contract, one_box("Car"), camera, affine, dont_care=region - [300.0, 0.0, 300.0, 0.0])
+    assert beside["hm_weight"].min() == 1
     ignored = encode(contract, one_box("Car"), camera, affine, ignored=np.array([True]))
     assert not ignored["valid"].any()
     assert ignored["hm_weight"][0].min() == 0
@@ -195,6 +199,18 @@ def test_angle_bins_cover_the_circle_and_come_back_from_either() -> None:
         rot[..., 2], rot[..., 3] = np.sin(residual[rows]), np.cos(residual[rows])
         decoded = codec.decode_angle(torch.from_numpy(rot).flatten(1)).numpy()
         np.testing.assert_allclose(np.cos(decoded - alpha[rows]), 1, atol=1e-6)
+
+
+def test_depth_comes_back_whatever_the_view(contract, camera, scene, batched) -> None:
+    boxes = scene(3)
+    for zoom in (0.6, 1.0, 1.7):
+        affine = zoom * letterbox(1242, 375, contract.input_width, contract.input_height)
+        targets = batched(encode(contract, boxes, camera, affine))
+        head = torch.stack([targets["depth"], torch.full_like(targets["depth"], 2.0)], -1)
+        view = targets["intrinsics"], targets["grid_to_image"]
+        found = codec.decode_depth(head, targets["label"], contract, *view)[targets["valid"]]
+        torch.testing.assert_close(found[:, 0], targets["center"][targets["valid"]][:, 2])
+        torch.testing.assert_close(found[:, 1], torch.full_like(found[:, 1], 1 / (1 + math.exp(-2))))
 
 
 def test_sizes_are_positive_whatever_the_network_says(contract) -> None:

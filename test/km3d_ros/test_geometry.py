@@ -71,6 +71,38 @@ def test_it_is_the_weighted_least_squares_solution() -> None:
     torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
 
 
+def test_a_known_depth_is_one_more_equation() -> None:
+    """Of the weight trust / (1 - trust) times what the keypoints together weigh for the depth."""
+    center, size, yaw = random_boxes(16)
+    generator = torch.Generator().manual_seed(5)
+    keypoints = project_keypoints(center, size, yaw, INTRINSICS)
+    keypoints = keypoints + 3 * torch.randn(keypoints.shape, generator=generator, dtype=torch.float64)
+    known = torch.stack([center[:, 2] * 1.1, torch.linspace(0.0, 0.95, 16, dtype=torch.float64)], -1)
+    a, b = equations(keypoints, size, yaw)
+    seen = torch.stack([a[:, :9, 2], a[:, 9:, 2]], -1)
+    spread = (seen - seen.mean(1, keepdim=True)).square().sum((1, 2))
+    root = (known[:, 1] / (1 - known[:, 1]) * spread).sqrt()
+    row = root[:, None, None] * torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    a, b = torch.cat([a, row], 1), torch.cat([b, (root * known[:, 0])[:, None]], 1)
+    expected = torch.linalg.lstsq(a, b[..., None]).solution[..., 0]
+    found, _ = fit_location(keypoints, size, yaw, INTRINSICS, depth=known)
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("bad", [[math.nan, 0.5], [math.inf, 0.5], [20.0, math.nan]])
+def test_a_depth_that_is_none_is_not_trusted(bad: list[float]) -> None:
+    center, size, yaw = random_boxes(2)
+    keypoints = project_keypoints(center, size, yaw, INTRINSICS)
+    known = torch.tensor([bad, [1.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    found, valid = fit_location(keypoints, size, yaw, INTRINSICS, depth=known)
+    assert valid.all()
+    torch.testing.assert_close(found[0], center[0], atol=1e-6, rtol=0)
+    assert found[1, 2].item() == pytest.approx(1.0)
+    found.sum().backward()
+    assert known.grad is not None
+    assert known.grad.isfinite().all()
+
+
 def equations(keypoints: Tensor, size: Tensor, yaw: Tensor) -> tuple[Tensor, Tensor]:
     """A (..., 18, 3) and b (..., 18) of A T = b: nine u rows, then nine v rows."""
     focal, principal = INTRINSICS[[0, 1], [0, 1]], INTRINSICS[:2, 2]

@@ -1,6 +1,7 @@
 """Each loss term against its formula, the schedule, the gradients' paths, and what must never happen."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -122,6 +123,32 @@ def test_each_term_trains_its_own_heads(contract, targets, ideal_maps, term, tra
     terms = loss_terms(maps, targets, contract, WEIGHTS, 1.0, torch.Generator().manual_seed(0))
     terms[term].backward()
     assert {name for name, value in maps.items() if value.grad is not None and value.grad.abs().sum() > 0} == trained
+
+
+def test_a_depth_head_learns_its_depth_and_with_the_keypoints_the_position(contract, targets, ideal_maps) -> None:
+    contract = replace(contract, depth_head=True)
+    maps = ideal_maps(targets)
+    for term, trained in (("depth", {"depth"}), ("position", {"hps", "dim", "depth"})):
+        leaves = noisy(maps)
+        terms = loss_terms(leaves, targets, contract, WEIGHTS, 1.0, torch.Generator().manual_seed(0))
+        terms[term].backward()
+        grads = {name for name, value in leaves.items() if value.grad is not None and value.grad.abs().sum() > 0}
+        assert grads == trained
+    assert loss_terms(maps, targets, contract, WEIGHTS, 0.0)["depth"] < 1e-4
+    shifted = maps | {"depth": maps["depth"] + 0.25}
+    assert loss_terms(shifted, targets, contract, WEIGHTS, 0.0)["depth"].item() == pytest.approx(0.25, rel=1e-3)
+
+
+def test_keypoints_behind_the_camera_do_not_place_the_box(contract, targets, ideal_maps) -> None:
+    maps = ideal_maps(targets)
+    hidden = {**targets, "hps_mask": targets["hps_mask"].clone()}
+    hidden["hps_mask"][..., :4] = 0
+    index = targets["index"]
+    for image in range(len(index)):
+        cells = index[image][targets["valid"][image]]
+        maps["hps"][image].flatten(1)[:8, cells] += 50.0  # nonsense where the mask says so
+    found = loss_terms(maps, hidden, contract, LossWeights(keypoint_dropout=False), 1.0)
+    assert found["position"] < 0.02
 
 
 def test_orientation_of_empty_slots_counts_for_nothing(targets) -> None:

@@ -88,7 +88,7 @@ def test_deployed_is_network_and_decode(small: Contract) -> None:
     k = small.max_detections
     assert {name: tuple(v.shape) for name, v in outputs.items()} == {
         "center": (1, k, 3), "size": (1, k, 3), "yaw": (1, k), "score": (1, k),
-        "label": (1, k), "box2d": (1, k, 4), "keypoints": (1, k, 9, 2),
+        "label": (1, k), "box2d": (1, k, 4), "keypoints": (1, k, 9, 2), "depth": (1, k, 2),
     }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_a_neck_of_deformable_convolutions_deploys_too() -> None:
             torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("change", [{}, {"auxiliary_heads": False, "keypoints_used": 4}])
+@pytest.mark.parametrize("change", [{}, {"auxiliary_heads": False, "keypoints_used": 4}, {"depth_head": True}])
 def test_the_exported_graph_gives_the_same_boxes(small: Contract, tmp_path, change: dict) -> None:
     """By value, box by box: engines order near ties differently."""
     ort = pytest.importorskip("onnxruntime")

@@ -89,6 +89,21 @@ def test_weights_of_another_network_are_refused(tmp_path, module, message):
         weights.load_into(module, weights.load(tmp_path / "w.pt"))
 
 
+def test_known_weights_are_taken_and_new_layers_stay(tmp_path):
+    weights.save(tmp_path / "w.pt", small().state_dict(), "{}")
+    grown = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(1, 1))
+    fresh = grown[2].weight.clone()
+    weights.load_known(grown, weights.load(tmp_path / "w.pt"))
+    assert torch.equal(grown[0].weight, small()[0].weight)
+    assert torch.equal(grown[2].weight, fresh)
+
+
+def test_weights_that_hardly_fit_are_not_taken(tmp_path):
+    weights.save(tmp_path / "w.pt", small().state_dict(), "{}")
+    with pytest.raises(InputError, match=r"w.pt is 0 of 2 tensors fit.*expected a file of nearly the same network"):
+        weights.load_known(nn.Sequential(nn.Linear(2, 2)), weights.load(tmp_path / "w.pt"))
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path):
     weights.save(tmp_path / "w.pt", small().state_dict(), "{}")
     before = (tmp_path / "w.pt").read_bytes()

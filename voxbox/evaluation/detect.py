@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from km3d_ros.codec import NEAREST
+from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D
 from km3d_ros.geometry import fit_location, subset_weights
 from voxbox.evaluation.sources import Frame, Frames
@@ -15,7 +16,8 @@ from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.kitti import Labels, from_boxes, write_labels
 from voxbox_core.datasets.sample import Sample
 
-# Which boxes a frame has, by variant; "" is the detector as it is, "4" with its geometry solved from 4 keypoints.
+# Which boxes a frame has, by variant; "" is the detector as it is, "4" with its geometry solved from 4 keypoints,
+# "4 without depth head" with these alone.
 Detect = Callable[[Sample], Mapping[str, Boxes3D]]
 PLAIN = ""
 
@@ -29,7 +31,7 @@ class Detected:
 
 
 def detect_with(detector: KM3D, keypoints: Sequence[int] = ()) -> Detect:
-    """The detector itself, and with its boxes placed by other numbers of keypoints."""
+    """The detector itself, and with its boxes placed by other numbers of keypoints, with its depth head and without."""
 
     def detect(sample: Sample) -> dict[str, Boxes3D]:
         if not keypoints:
@@ -37,16 +39,25 @@ def detect_with(detector: KM3D, keypoints: Sequence[int] = ()) -> Detect:
         inputs = detector.preprocess(sample.image, sample.camera)
         outputs = detector.run(inputs)
         found = {PLAIN: detector.postprocess(outputs, sample.camera)}
-        points, size, yaw = (torch.from_numpy(outputs[n]) for n in ("keypoints", "size", "yaw"))
+        points, size, yaw, depth = (torch.from_numpy(outputs[n]) for n in ("keypoints", "size", "yaw", "depth"))
         intrinsics = torch.from_numpy(inputs["intrinsics"])[:, None]
-        for count in keypoints:
-            center, valid = fit_location(points, size, yaw, intrinsics, subset_weights(count, points))
+        for variant, (count, with_head) in variants(detector.contract, keypoints).items():
+            weights = subset_weights(count, points)
+            center, valid = fit_location(points, size, yaw, intrinsics, weights, depth if with_head else None)
             placed = (valid & (center[..., 2] > NEAREST)).numpy()
             moved = {"center": center.numpy(), "score": outputs["score"] * placed}
-            found[str(count)] = detector.postprocess({**outputs, **moved}, sample.camera)
+            found[variant] = detector.postprocess({**outputs, **moved}, sample.camera)
         return found
 
     return detect
+
+
+def variants(contract: Contract, keypoints: Sequence[int]) -> dict[str, tuple[int, bool]]:
+    """Name -> how many keypoints place the boxes, and whether the depth head helps."""
+    ways = {str(count): (count, contract.depth_head) for count in keypoints}
+    if contract.depth_head:
+        ways |= {f"{count} without depth head": (count, False) for count in keypoints}
+    return ways
 
 
 def detect_frames(

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     report = publish(evaluate(found.truth, found.variants[PLAIN], rules), rules, folder)
     report |= {"model": args.model, "backend": detector.backend, "precision": detector.precision}
     if args.keypoints:
-        report["keypoints"] = _ablation(found, args.keypoints, rules)
+        report["keypoints"] = _ablation(found, rules)
     return report
 
 
@@ -68,7 +68,8 @@ def _pictures(folder: Path, count: int, pictures: int) -> Callable[[int, Frame, 
     return show
 
 
-def _ablation(found: Detected, keypoints: Sequence[int], rules: RuleSet) -> dict[str, object]:
-    results = {str(n): evaluate(found.truth, found.variants[str(n)], rules) for n in keypoints}
+def _ablation(found: Detected, rules: RuleSet) -> dict[str, object]:
+    ways = {name: rows for name, rows in found.variants.items() if name != PLAIN}
+    results = {name: evaluate(found.truth, rows, rules) for name, rows in ways.items()}
     print(variant_table(results, rules, "keypoints"))
-    return {count: scores(result) for count, result in results.items()}
+    return {name: scores(result) for name, result in results.items()}

@@ -39,9 +39,10 @@ def variant_table(results: Mapping[str, Evaluation], rules: RuleSet, title: str)
         for overlap in overlaps
         if any(result.objects[f"{name}/moderate"] for result in results.values())
     ]
-    lines = [f"{title:12}" + "".join(f"{key.replace('/moderate', ''):>20}" for key in keys)]
+    width = max(len(name) for name in (title, *results)) + 2
+    lines = [f"{title:{width}}" + "".join(f"{key.replace('/moderate', ''):>20}" for key in keys)]
     for variant, result in results.items():
-        lines.append(f"{variant:12}" + "".join(f"{_cell(result.average_precision[key]):>20}" for key in keys))
+        lines.append(f"{variant:{width}}" + "".join(f"{_cell(result.average_precision[key]):>20}" for key in keys))
     return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ CONTRACT_HELP = {
     "neck": "deconv (KM3D) or skip (RTM3D) with resnet18, dla with dla34",
     "head_channels": "channels inside each head",
     "auxiliary_heads": "train the four heads that help training and give the 2D box",
+    "depth_head": "train a head that predicts depth, which the geometric module weighs with the keypoints'",
     "max_objects": "objects learned per image, the nearest first",
 }
 LOSS_HELP = {

@@ -104,6 +104,8 @@ def _start(plan: Plan, processes: Processes, frames: int) -> Run:
     network = KM3DNet(plan.contract)
     if recipe.pretrained:
         load_imagenet(network.backbone, Path(recipe.pretrained))
+    if recipe.initial:
+        weights.load_known(network, weights.load(recipe.initial))
     network.to(processes.device).train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     steps = recipe.steps or round(recipe.epochs * frames / (recipe.batch * processes.count))

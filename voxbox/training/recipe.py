@@ -38,6 +38,7 @@ class Recipe:
     validation_frames: int = option(200, "most frames per validation, evenly spread over the folders")
     checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
     pretrained: str = option("", "local file with ImageNet weights of the backbone")
+    initial: str = option("", "weights.pt of a former training to begin with; heads it lacks begin anew")
     workers: int = option(0, "processes that prepare images; 0 does it in the training process")
     threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
     compile: bool = option(False, "compile the network (torch.compile); needs a C++ compiler")
@@ -61,6 +62,7 @@ class Recipe:
             self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
         self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
         self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
+        self._require(not (self.pretrained and self.initial), "pretrained", "empty, where initial is given")
         self._require(all(0 < d < 1 for d in self.drops), "drops", "fractions of the run, in (0, 1)")
 
     def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
@@ -110,7 +112,7 @@ PRESETS: dict[str, Preset] = {
     },
     # The released model: small enough to train from nothing and to run on one CPU thread.
     "street": {
-        "contract": _HALF_SIZE | {"width": 0.5, "neck": "skip"},
+        "contract": _HALF_SIZE | {"width": 0.5, "neck": "skip", "depth_head": True},
         "recipe": {"minutes": 90.0, "batch": 8, "clip": 10.0, "ema": 0.999},
         # At its published weight the position loss drowns the heat map when a short run begins to solve for positions:
         # overfitting 20 KITTI frames, Car 2D and 3D AP at 0.5 end at 39 and 23; at 0.2 at 70 and 33.

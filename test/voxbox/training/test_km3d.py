@@ -134,6 +134,17 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, tmp_path, monkeypa
     assert all(torch.equal(value, state(parts)[name]) for name, value in state(whole).items())
 
 
+def test_a_run_begins_with_the_weights_of_another_and_gives_it_a_depth_head(data, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(*options(data, first, "--steps", 1)) == 0
+    more = ["--steps", 1, "--initial", first / "weights.pt", "--depth-head", "--learning-rate", 1e-9, "--ema", 0]
+    assert train(*options(data, second, *more)) == 0
+    before, after = state(first), state(second)
+    assert after.keys() - before.keys() == {f"heads.depth.{n}" for n in ("0.weight", "0.bias", "2.weight", "2.bias")}
+    for name in (n for n in before if n.startswith("backbone") and n.endswith("weight")):
+        torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=1e-3)
+
+
 def test_a_run_of_minutes_ends_with_the_clock(data, tmp_path):
     out = tmp_path / "run"
     assert train(*options(data, out, "--minutes", 0.03, "--json", tmp_path / "r.json")) == 0

@@ -14,6 +14,7 @@ INPUT_TO_GRID = np.array([[1 / STRIDE, 0.0, 0.5 / STRIDE - 0.5], [0.0, 1 / STRID
 # Neck of each backbone: how its deepest features come back to stride 4 (see network.py).
 NECKS = {"resnet18": ("deconv", "skip"), "dla34": ("dla",)}
 KEYPOINT_CHOICES = (2, 4, 8, 9)
+PUBLISHED_THRESHOLD = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Contract:
     depth_head: whether a head predicts depth too, for the geometric module to weigh with the keypoints' (codec.py).
     max_objects: objects learned per training image.  max_detections: candidates per image in the deployed graph.
     keypoints_used: how many keypoints (2, 4, 8 or 9) the geometric reasoning module solves with at inference.
+    score_thresholds: least score of a box worth showing, by class, 0..1. Scores are products with an expected 3D IoU,
+    which is small for small things, so one for all would hide people or show cars that are none. Empty: as published.
     Raises InputError for values that do not make a network.
     """
 
@@ -47,6 +50,7 @@ class Contract:
     max_objects: int = 32
     max_detections: int = 50
     keypoints_used: int = 8
+    score_thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -67,6 +71,10 @@ class Contract:
         for name in ("head_channels", "max_objects", "max_detections"):
             self._require(getattr(self, name) > 0, name, "a positive number")
         self._require(self.keypoints_used in KEYPOINT_CHOICES, "keypoints_used", f"one of {KEYPOINT_CHOICES}")
+        thresholds = tuple(float(v) for v in self.score_thresholds) or (PUBLISHED_THRESHOLD,) * len(self.classes)
+        object.__setattr__(self, "score_thresholds", thresholds)
+        sound = len(thresholds) == len(self.classes) and all(0 <= v <= 1 for v in thresholds)
+        self._require(sound, "score_thresholds", f"{len(self.classes)} numbers from 0 to 1")
 
     def _require(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
@@ -89,6 +97,10 @@ class Contract:
         auxiliary = {"reg": 2, "wh": 2, "hm_hp": 9, "hp_offset": 2}
         depth = {"depth": 2} if self.depth_head else {}
         return paper | depth | (auxiliary if self.auxiliary_heads else {})
+
+    def confident(self, label: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Which of N detections, with labels (N,) and scores (N,), reach their class's threshold: (N,) bool."""
+        return np.asarray(score >= np.array(self.score_thresholds)[label])
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads back to an equal contract."""

@@ -13,20 +13,18 @@ from voxbox_core.errors import InputError
 from voxbox_core.image import compose, invert, letterbox, warp
 from voxbox_core.runtime import DeployedModule, Run, open_model
 
-# Best F1 of km3d-street's cars on street validation (recall 0.82, precision 0.89). The published 0.3 is for a network
-# whose confidence was trained for longer; average precision needs the tail, down to 0.01.
-SCORE_THRESHOLD = 0.12
 SYSTEM = "km3d"
 
 
 class KM3D:
     """The detector.
 
-    contract: of the model.  run: its deployed graph, by any backend.  score_threshold: least score of a box, 0..1.
+    contract: of the model.  run: its deployed graph, by any backend.
+    score_threshold: least score of a box, 0..1; None takes the contract's, class by class.
     stages: seconds of the last call in preprocess, inference and postprocess.
     """
 
-    def __init__(self, contract: Contract, run: Run, score_threshold: float = SCORE_THRESHOLD) -> None:
+    def __init__(self, contract: Contract, run: Run, score_threshold: float | None = None) -> None:
         self.contract = contract
         self.run = run
         self.score_threshold = score_threshold
@@ -35,7 +33,7 @@ class KM3D:
 
     @classmethod
     def open(
-        cls, model: Path | str, backend: str = "auto", threads: int = 0, score_threshold: float = SCORE_THRESHOLD
+        cls, model: Path | str, backend: str = "auto", threads: int = 0, score_threshold: float | None = None
     ) -> "KM3D":
         """Loads a .onnx file or a released model's folder.
 
@@ -88,7 +86,11 @@ class KM3D:
     def postprocess(self, outputs: Mapping[str, np.ndarray], camera: Camera) -> Boxes3D:
         """Boxes of the first image whose score reaches the threshold, best first."""
         score = outputs["score"][0]
-        kept = np.flatnonzero((score >= self.score_threshold) & (score > 0))
+        if self.score_threshold is None:
+            enough = self.contract.confident(outputs["label"][0].astype(int), score)
+        else:
+            enough = score >= self.score_threshold
+        kept = np.flatnonzero(enough & (score > 0))
         kept = kept[np.argsort(-score[kept], kind="stable")]
         limit = np.array([camera.width - 1, camera.height - 1] * 2)
         return Boxes3D(

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
-from km3d_ros.detector import KM3D, SCORE_THRESHOLD
+from km3d_ros.detector import KM3D
 from msgs.boxes import detection_array, label_info
 from msgs.cameras import UNRECTIFIED, Calibration, Calibrations, Rectify, fitted, rectified
 from msgs.images import image_message, read_image
@@ -43,7 +43,9 @@ class Parameters(NodeParameters):
     model: str = parameter("km3d-street", "a released model's name, its folder, or an .onnx file")
     backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
     threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
-    score_threshold: float = parameter(SCORE_THRESHOLD, "least score of a published box", low=0.0, high=1.0, live=True)
+    score_threshold: float = parameter(
+        0.0, "least score of a published box; 0 takes the model's own, class by class", low=0.0, high=1.0, live=True
+    )
     image_transport: str = parameter(
         "auto", "what the image topic carries; auto looks who publishes what", choices=tuple(_SOURCES)
     )
@@ -68,7 +70,7 @@ class Km3dNode(PerceptionNode[Parameters]):
     def load(self) -> None:
         """The detector, and the topics that tell of its boxes."""
         p = self.parameters
-        self._detector = KM3D.open(model_path(p.model), p.backend, p.threads, p.score_threshold)
+        self._detector = KM3D.open(model_path(p.model), p.backend, p.threads, p.score_threshold or None)
         self._markers = Markers(p.marker_lifetime, COLOURS)
         self._detections_out = self.output(Detection3DArray, "detections")
         self._markers_out = self.output(MarkerArray, "markers")
@@ -93,7 +95,7 @@ class Km3dNode(PerceptionNode[Parameters]):
     def on_parameters(self) -> None:
         """Thresholds act at once, and are told anew."""
         if self._detector is not None:
-            self._detector.score_threshold = self.parameters.score_threshold
+            self._detector.score_threshold = self.parameters.score_threshold or None
             self._tell_labels()
 
     def facts(self) -> Mapping[str, object]:
@@ -169,8 +171,9 @@ class Km3dNode(PerceptionNode[Parameters]):
     def _tell_labels(self) -> None:
         assert self._detector is not None
         header = Header(stamp=self.get_clock().now().to_msg())
-        classes, threshold = self._detector.contract.classes, self.parameters.score_threshold
-        self._label_info_out.publish(label_info(classes, threshold, header))
+        contract = self._detector.contract
+        threshold = self.parameters.score_threshold or min(contract.score_thresholds)
+        self._label_info_out.publish(label_info(contract.classes, threshold, header))
 
 
 def main() -> None:

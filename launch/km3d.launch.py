@@ -25,7 +25,7 @@ BAG_DELAY = 5.0  # s in which the node loads its model before rosbag2 begins; vo
 PARAMETERS = {
     "model": (str, "a released model's name, its folder, or an .onnx file"),
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
-    "score_threshold": (float, "lowest score of a published box, 0 to 1"),
+    "score_threshold": (float, "lowest score of a published box, 0 to 1; 0 takes the model's own"),
     "target_frame": (str, "tf frame of the published boxes; the camera's when empty"),
     "unrectified": (str, "undistort, refuse or rectified: what to do with images whose camera_info has distortion"),
 }

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from km3d_ros.contract import Contract
@@ -43,11 +44,20 @@ def test_a_file_may_leave_out_what_has_a_default() -> None:
         ('{"classes": ["Car"]}', "mean_dims is .*expected 1 rows"),
         ('{"keypoints_used": 3}', "keypoints_used is 3"),
         ('{"max_detections": 0}', "max_detections is 0"),
+        ('{"score_thresholds": [0.1]}', r"score_thresholds is \(0.1,\); expected 3 numbers from 0 to 1"),
+        ('{"score_thresholds": [0.1, 2, 0.1]}', "expected 3 numbers from 0 to 1"),
     ],
 )
 def test_bad_text_is_refused_with_its_value(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Contract.from_json(text)
+
+
+def test_each_class_has_its_threshold() -> None:
+    assert Contract().score_thresholds == (0.3, 0.3, 0.3)
+    contract = Contract(score_thresholds=(0.2, 0.02, 0.0))
+    label, score = np.array([0, 0, 1, 1, 2]), np.array([0.2, 0.1, 0.03, 0.01, 0.0])
+    assert contract.confident(label, score).tolist() == [True, False, True, False, True]
 
 
 def test_heads() -> None:

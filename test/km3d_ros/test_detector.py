@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,17 @@ def test_only_boxes_above_the_threshold(contract, camera, oracle) -> None:
     every = KM3D(contract, weaker, score_threshold=0.0)(IMAGE, camera)
     assert every.score.min() > 0  # a score of 0 says that there is no location
     assert len(KM3D(contract, weaker, score_threshold=0.95)(IMAGE, camera)) == (every.score >= 0.95).sum()
+
+
+def test_without_a_threshold_each_class_has_the_contracts(contract, camera, oracle) -> None:
+    label = np.arange(contract.max_detections) % 3
+
+    def run(inputs):
+        return oracle(inputs) | {"label": label[None], "score": np.full((1, len(label)), 0.1, np.float32)}
+
+    own = replace(contract, score_thresholds=(0.3, 0.05, 0.3))
+    assert set(KM3D(own, run)(IMAGE, camera).label) == {1}
+    assert set(KM3D(own, run, score_threshold=0.01)(IMAGE, camera).label) == {0, 1, 2}
 
 
 def test_the_image_that_the_network_sees_is_letterboxed(contract, camera) -> None:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from km3d_ros.detector import SCORE_THRESHOLD
 from voxbox.evaluation.sources import Frame
 from voxbox.evaluation.table import METRICS
 from voxbox_core.boxes import Boxes3D
@@ -46,10 +45,9 @@ def precision_recall(path: Path, result: Evaluation, rules: RuleSet) -> None:
     figure.savefig(path, dpi=110)
 
 
-def write_picture(path: Path, frame: Frame, boxes: Boxes3D) -> None:
+def write_picture(path: Path, frame: Frame, found: Boxes3D) -> None:
     """A picture file of one frame: what was found above, what was there below, both from above at the right."""
     sample = frame.sample
-    found = boxes[boxes.score >= SCORE_THRESHOLD]
     truth = to_boxes(frame.truth, frame.calibration)
     captions = [f"{n} {s:.2f} {z:.0f} m" for n, s, z in zip(found.names(), found.score, found.center[:, 2])]
     seen = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from km3d_ros.contract import KEYPOINT_CHOICES
+from km3d_ros.contract import KEYPOINT_CHOICES, Contract
 from km3d_ros.detector import KM3D
 from voxbox.evaluation.detect import PLAIN, Detected, detect_frames, detect_with
 from voxbox.evaluation.figures import write_picture
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     for guess in frames.notes:
         note(guess)
     detector = KM3D.open(model_path(args.model), args.backend, args.threads, args.score)
-    show = None if folder is None else _pictures(folder / "examples", frames.count, args.examples)
+    show = None if folder is None else _pictures(folder / "examples", frames.count, args.examples, detector.contract)
     found = detect_frames(detect_with(detector, args.keypoints), frames, folder, show)
     if not found.truth:
         raise InputError("frames with truth", 0, "at least 1", "Raise --limit, or evaluate a labelled recording.")
@@ -57,13 +57,14 @@ def _frames(args: argparse.Namespace, names: Sequence[str] | None) -> Frames:
     return kitti_frames(args.data, names, args.limit)
 
 
-def _pictures(folder: Path, count: int, pictures: int) -> Callable[[int, Frame, Boxes3D], None]:
-    """Draws `pictures` of `count` frames, evenly spread."""
+def _pictures(folder: Path, count: int, pictures: int, contract: Contract) -> Callable[[int, Frame, Boxes3D], None]:
+    """Draws `pictures` of `count` frames, evenly spread, with the boxes that a node would publish."""
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).astype(int).tolist())
 
     def show(index: int, frame: Frame, boxes: Boxes3D) -> None:
         if index in chosen:
-            write_picture(folder / f"{frame.sample.name}.jpg", frame, boxes)
+            shown = boxes[contract.confident(boxes.label, boxes.score)]
+            write_picture(folder / f"{frame.sample.name}.jpg", frame, shown)
 
     return show
 

@@ -1,6 +1,7 @@
 """What is made of scores: a table on the terminal, curves as a picture, keys and numbers for files."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from voxbox.evaluation.figures import precision_recall
@@ -17,9 +18,11 @@ def publish(result: Evaluation, rules: RuleSet, folder: Path | None) -> dict[str
 
 
 def scores(result: Evaluation) -> dict[str, object]:
-    """Average precisions in percent by class/metric/overlap/difficulty, null where there is no object."""
+    """Average precisions in percent by class/metric/overlap/difficulty, null where nothing is, and best cuts."""
     rounded = {k: None if v is None else round(v, 4) for k, v in result.average_precision.items()}
-    return {"rules": result.rules, "frames": result.frames, "objects": result.objects, **rounded}
+    cuts = {key: {k: round(v, 4) for k, v in asdict(point).items()} for key, point in result.operating_points.items()}
+    facts = {"rules": result.rules, "frames": result.frames, "objects": result.objects}
+    return {**facts, "operating_points": cuts, **rounded}
 
 
 def note(text: str) -> None:

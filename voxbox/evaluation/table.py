@@ -24,11 +24,21 @@ def _class_block(result: Evaluation, rules: RuleSet, name: str) -> str:
             scores = [result.average_precision.get(f"{name}/{metric}/{overlap:g}/{level}") for level in levels]
             if any(score is not None for score in scores):
                 lines.append(f"  {title:8} > {overlap:<5g}" + "".join(_cell(score) for score in scores))
+    lines += _best_cut(result, f"{name}/2d/{rules.overlaps[name][-1]:g}")
     lines.append(f"  {'objects':16}" + "".join(f"{count:10d}" for count in objects))
     ceilings = [rules.ceiling(count) for count in objects]
     if min(ceilings) < 100:
         lines.append(f"  {'at most':16}" + "".join(_cell(ceiling) for ceiling in ceilings))
     return "\n".join(lines)
+
+
+def _best_cut(result: Evaluation, key: str) -> list[str]:
+    """The score threshold to export with: best F1 of 2D boxes at moderate difficulty."""
+    point = result.operating_points.get(f"{key}/moderate")
+    if point is None:
+        return []
+    found = f"recall {point.recall:.2f}, precision {point.precision:.2f} of 2D boxes"
+    return [f"  best F1 at score {point.score:.3f}: {found} (moderate)"]
 
 
 def variant_table(results: Mapping[str, Evaluation], rules: RuleSet, title: str) -> str:

@@ -55,6 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="mean length, width, height of the class where the model will be used, over those where it was trained",
     )
     parser.add_argument(
+        "--score-thresholds",
+        nargs="+",
+        type=float,
+        metavar="S",
+        help="least score of a published box, a number per class; `voxbox evaluate` prints those of the best F1",
+    )
+    parser.add_argument(
         "--data",
         type=Path,
         help="KITTI-layout folder whose first frames check the backends (default: the shipped drive)",
@@ -70,6 +77,8 @@ def run(args: argparse.Namespace) -> dict:
     contract = Contract.from_json(source.contract)
     if args.keypoints is not None:
         contract = replace(contract, keypoints_used=args.keypoints)
+    if args.score_thresholds is not None:
+        contract = replace(contract, score_thresholds=tuple(args.score_thresholds))
     contract = with_scaled_sizes(contract, args.scale_size)
     frames = _frames(contract, args.data, args.frames)
     with tempfile.TemporaryDirectory(prefix="voxbox-export-") as temporary:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from km3d_ros.detector import KM3D, SCORE_THRESHOLD
+from km3d_ros.detector import KM3D
 from km3d_ros.network import Deployed, KM3DNet
 from voxbox.evaluation.command import SCORE
 from voxbox_core.boxes import Boxes3D
@@ -57,7 +57,8 @@ class Validation:
             truth.append(labels)
             found.append(from_boxes(boxes, folder.calibration(i)))
             if len(pictures) < SHOWN_FRAMES:
-                pictures.append(_picture(sample, boxes))
+                confident = boxes[network.contract.confident(boxes.label, boxes.score)]
+                pictures.append(_picture(sample, confident))
         scores = evaluate(truth, found, RULES["kitti_r40"]).average_precision
         return Report({key: value for key, value in scores.items() if value is not None}, pictures)
 
@@ -66,4 +67,4 @@ def _picture(sample: Sample, boxes: Boxes3D) -> np.ndarray:
     image = sample.image
     if sample.boxes is not None:
         image = draw_boxes(image, sample.boxes, sample.camera, colour=TRUTH_COLOUR)
-    return draw_boxes(image, boxes[boxes.score >= SCORE_THRESHOLD], sample.camera)
+    return draw_boxes(image, boxes, sample.camera)

@@ -69,6 +69,15 @@ RULES = {
 
 
 @dataclass(frozen=True)
+class OperatingPoint:
+    """The best place to cut: of the scores that a curve samples, the one with the largest F1."""
+
+    score: float
+    recall: float
+    precision: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Scores under one rule set. Keys are class/metric/overlap/difficulty, such as Car/3d/0.7/moderate.
 
@@ -76,6 +85,7 @@ class Evaluation:
     aos, average orientation similarity, is left out for a class whose detections do not all have an alpha.
     curves: (41,) precision (for aos: orientation similarity) at recalls 0, 1/40 .. 1, made monotonous.
     objects: valid objects by class/difficulty.
+    operating_points: by class/metric/overlap/difficulty, where anything was found.
     """
 
     rules: str
@@ -83,6 +93,7 @@ class Evaluation:
     average_precision: dict[str, float | None]
     curves: dict[str, np.ndarray]
     objects: dict[str, int]
+    operating_points: dict[str, OperatingPoint]
 
 
 def evaluate(truth: Sequence[Labels], detections: Sequence[Labels], rules: RuleSet) -> Evaluation:
@@ -95,7 +106,7 @@ def evaluate(truth: Sequence[Labels], detections: Sequence[Labels], rules: RuleS
     if any(np.isnan(frame.score).any() for frame in detections):
         raise InputError("score of a detection", "absent", "a 16th column", "Give result files, not label files.")
     scene = _scene(truth, detections)
-    result = Evaluation(rules.name, len(truth), {}, {}, {})
+    result = Evaluation(rules.name, len(truth), {}, {}, {}, {})
     for name in rules.overlaps:
         for difficulty in rules.difficulties:
             _evaluate_class(scene, rules, name, difficulty, result)
@@ -111,7 +122,9 @@ def _evaluate_class(scene: "_Scene", rules: RuleSet, name: str, difficulty: Diff
     with_alpha = not (_is(scene.detections, name) & (scene.detections.alpha == NO_ANGLE)).any()
     for metric in METRICS:
         for overlap in rules.overlaps[name]:
-            precision, orientation = _curves(scene, metric, overlap, truth_state, detection_state, count)
+            precision, orientation, best = _curves(scene, metric, overlap, truth_state, detection_state, count)
+            if best is not None:
+                result.operating_points[f"{name}/{metric}/{overlap:g}/{difficulty.name}"] = best
             curves = {metric: precision}
             if metric == "2d" and with_alpha:
                 curves["aos"] = orientation
@@ -129,8 +142,8 @@ def _curves(
     truth_state: np.ndarray,
     detection_state: np.ndarray,
     count: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and orientation similarity, (41,) each, at recalls 0, 1/40 .. 1."""
+) -> tuple[np.ndarray, np.ndarray, OperatingPoint | None]:
+    """Precision and orientation similarity, (41,) each, at recalls 0, 1/40 .. 1; and the best point."""
     pairs = (scene.row, scene.column, scene.overlaps[metric])
     hits = _hit_scores(*pairs, truth_state, detection_state, scene.detections.score, overlap)
     thresholds = score_thresholds(hits, count)
@@ -149,7 +162,15 @@ def _curves(
         thresholds,
     )
     positives = np.maximum(true + false, 1)
-    return _monotonous(true / positives), _monotonous(similarity / positives)
+    best = _operating_point(thresholds, true / max(count, 1), true / positives)
+    return _monotonous(true / positives), _monotonous(similarity / positives), best
+
+
+def _operating_point(thresholds: np.ndarray, recall: np.ndarray, precision: np.ndarray) -> OperatingPoint | None:
+    if not len(thresholds):
+        return None
+    best = int(np.argmax(recall * precision / np.maximum(recall + precision, 1e-9)))
+    return OperatingPoint(float(thresholds[best]), float(recall[best]), float(precision[best]))
 
 
 def score_thresholds(hits: np.ndarray, count: int) -> np.ndarray:

@@ -71,7 +71,7 @@ class TestWithTheNode:
 
     def test_every_frame_is_answered_and_shown(self, drive, model, tmp_path, capsys):
         out = tmp_path / "out"
-        arguments = [str(drive), "--model", str(model), "--out", str(out), "--score-threshold", "0", "--limit", "3"]
+        arguments = [str(drive), "--model", str(model), "--out", str(out), "--score-threshold", "1e-6", "--limit", "3"]
         assert cli.main(["demo", *arguments, "--lockstep"]) == 0
         assert {p.name for p in out.iterdir()} == FILES
         metrics = json.loads((out / "metrics.json").read_text())

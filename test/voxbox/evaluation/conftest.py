@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
@@ -71,7 +72,7 @@ def oracle(monkeypatch, frames):
     """In place of a trained model: it knows the truth by the frame's first pixel, and is `oracle.shift` m off."""
 
     class Oracle:
-        backend, precision, shift = "oracle", "exact", 0.0
+        backend, precision, shift, contract = "oracle", "exact", 0.0, Contract()
 
         def __call__(self, image: np.ndarray, camera: Camera) -> Boxes3D:
             assert image.shape[:2] == (camera.height, camera.width)

@@ -61,6 +61,12 @@ def test_the_folder_opens_with_its_contract(model, backend):
     assert len(detector(image, Camera(np.array([[100.0, 0, 60], [0, 100, 30], [0, 0, 1]]), 120, 60))) > 0
 
 
+def test_thresholds_go_into_the_contract(trained, tmp_path):
+    thresholds = ["--score-thresholds", "0.1", "0.2", "0.3"]
+    command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1", *thresholds))
+    assert KM3D.open(tmp_path / "m", "onnxruntime", threads=1).contract.score_thresholds == (0.1, 0.2, 0.3)
+
+
 def test_weights_of_something_else_leave_nothing_behind(tmp_path):
     (tmp_path / "weights.pt").write_bytes(b"garbage")
     with pytest.raises(InputError, match="unreadable"):

@@ -80,6 +80,16 @@ def test_precision_falls_with_false_positives_above_the_threshold() -> None:
         assert result.average_precision["Car/2d/0.7/easy"] == pytest.approx(expected)
 
 
+def test_the_best_cut_leaves_out_what_is_mostly_false() -> None:
+    """40 of 50 objects found with certainty, 50 false ones at 0.2, the other 10 objects below them."""
+    found, false = _rows(50, score=np.r_[np.linspace(0.9, 0.6, 40), np.full(10, 0.1)]), _rows(50, score=0.2, z=200.0)
+    false.box2d[:] += 1000.0
+    best = evaluate([_rows(50)], [_join(found, false)], R40).operating_points["Car/2d/0.7/moderate"]
+    assert best.score == pytest.approx(0.6, abs=0.02)
+    assert (best.recall, best.precision) == (pytest.approx(0.8, abs=0.03), 1.0)
+    assert not evaluate([_rows(5)], [_rows(0)], R40).operating_points
+
+
 def test_a_second_detection_of_an_object_is_false() -> None:
     twice = _join(_rows(50, score=0.9), _rows(50, score=0.9))
     assert evaluate([_rows(50)], [twice], R40).average_precision["Car/bev/0.7/easy"] == pytest.approx(50)

@@ -106,7 +106,7 @@ class Km3dNode(PerceptionNode[Parameters]):
         return {"model": self.parameters.model, "backend": detector.backend, "precision": detector.precision}
 
     def process(self, message: Any) -> Mapping[str, float]:
-        """One image -> boxes on their topics."""
+        """One image -> boxes on their topics; what only eyes need comes after what a planner waits for."""
         assert self._detector is not None
         begun = time.perf_counter()
         image = read_image(message)
@@ -115,10 +115,13 @@ class Km3dNode(PerceptionNode[Parameters]):
         decoded = time.perf_counter()
         boxes = self._detector(image, camera)
         detected = time.perf_counter()
-        self._publish(boxes, message.header)
-        self._publish_overlay(image, boxes, camera, message.header)
+        placed, header = self.in_target_frame(boxes, message.header)
+        self._detections_out.publish(detection_array(placed, header))
         published = time.perf_counter()
-        return {"decode": decoded - begun, **self._detector.stages, "publish": published - detected}
+        self._publish_markers(placed, header)
+        self._publish_overlay(image, boxes, camera, message.header)
+        shown = {"show": time.perf_counter() - published}
+        return {"decode": decoded - begun, **self._detector.stages, "publish": published - detected, **shown}
 
     def _on_camera_info(self, message: Any) -> None:
         """Kept for the image of its stamp, and for all that have none of their own until another one comes."""
@@ -157,9 +160,7 @@ class Km3dNode(PerceptionNode[Parameters]):
                 throttle_duration_sec=_SAID_AGAIN,
             )
 
-    def _publish(self, boxes: Boxes3D, header: Any) -> None:
-        boxes, header = self.in_target_frame(boxes, header)
-        self._detections_out.publish(detection_array(boxes, header))
+    def _publish_markers(self, boxes: Boxes3D, header: Any) -> None:
         if self._markers_out.get_subscription_count():
             self._markers_out.publish(self._markers.of(boxes, header))
 

@@ -1,20 +1,13 @@
 """The node as a vehicle runs it: image message in, detections message out, in its own process, over DDS."""
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from voxbox.bag.pace import recorded_rate
-from voxbox.demo.isolation import PROFILE, own_domain
-from voxbox.demo.node_process import NodeProcess
+from voxbox.demo.live import replay_into_node
 from voxbox.demo.outcome import END_TO_END, stages_of, summary
-from voxbox.demo.session import session
 from voxbox_core.datasets.bag import Bag, find_topics
 
 ENGINE = "inference"
@@ -35,30 +28,15 @@ def measure(case: Case, bag_path: Path, model: str, frames: int) -> dict[str, An
     Returns the case, frames in and out, percentiles of every stage (ms), and `overhead`: what the node adds to the
     engine between having an image message and having published its boxes.
     """
-    with Bag(bag_path) as bag, _folder_and_profile(case.profile) as folder, own_domain(case.profile) as domain:
+    label = f"{case.backend} {case.rate:g} Hz{'' if case.profile else ', no profile'}"
+    with Bag(bag_path) as bag, tempfile.TemporaryDirectory(prefix="voxbox-benchmark-") as folder:
         topics = find_topics(bag)
-        arguments = {
-            "image": topics.image.name,
-            "camera_info": topics.camera_info or "",
-            "model": model,
-            "backend": case.backend,
-            "use_sim_time": "true",
-        }
-        label = f"{case.backend} {case.rate:g} Hz{'' if case.profile else ', no profile'}"
-        with (
-            NodeProcess("km3d", arguments, folder / "node.log") as process,
-            session(bag, topics, "km3d", domain) as player,
-            tqdm(total=frames, desc=label, unit="frame") as bar,
-        ):
-            player.wait_until_running(process.check, bar.write)
-            player.wait_until_matched(process.check, bar.write)
-            player.play(
-                case.rate / recorded_rate(bag, topics),
-                frames,
-                process.check,
-                lambda sent, answered: bar.update(sent - bar.n) and None,
-            )
-            replay = player.replay
+        parameters = {"model": model, "backend": case.backend}
+        speed = case.rate / recorded_rate(bag, topics)
+        log = Path(folder) / "node.log"
+        replay = replay_into_node(
+            "km3d", parameters, bag, topics, log, speed, frames, profile=case.profile, label=label
+        )
     stages = stages_of(replay)
     total = [sum(parts) for parts in zip(*(v for k, v in stages.items() if k in _INSIDE))]
     overhead = [t - e for t, e in zip(total, stages.get(ENGINE, []))]
@@ -72,25 +50,6 @@ def measure(case: Case, bag_path: Path, model: str, frames: int) -> dict[str, An
         "overhead_ms": summary(overhead),
     }
 
-
-@contextmanager
-def _folder_and_profile(shipped: bool) -> Iterator[Path]:
-    """A temporary folder; without the shipped profile, an empty one takes its place for our processes."""
-    before = os.environ.get(PROFILE)
-    with tempfile.TemporaryDirectory(prefix="voxbox-benchmark-") as name:
-        folder = Path(name)
-        if not shipped:
-            (folder / "default.xml").write_text(f'<profiles xmlns="{_SCHEMA}"></profiles>')
-            os.environ[PROFILE] = str(folder / "default.xml")
-        try:
-            yield folder
-        finally:
-            os.environ.pop(PROFILE, None)
-            if before is not None:
-                os.environ[PROFILE] = before
-
-
-_SCHEMA = "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"
 
 # The node's own stages; the others span several of them.
 _INSIDE = ("decode", "preprocess", "inference", "postprocess", "publish")

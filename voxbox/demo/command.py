@@ -18,8 +18,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tqdm import tqdm
-
 from voxbox.bag.command import require_ros
 from voxbox.bag.pace import recorded_rate
 from voxbox.bag.samples import samples
@@ -94,40 +92,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _replay(args: argparse.Namespace, bag: Bag, topics: DriveTopics, speed: float, log: Path) -> Replay:
-    """Start the node, play the bag, and end the node."""
-    from voxbox.demo.isolation import own_domain
-    from voxbox.demo.node_process import NodeProcess
-
-    arguments = {
-        "image": topics.image.name,
-        "camera_info": topics.camera_info or "",
+    parameters = {
         "model": args.model and str(Path(args.model).absolute() if Path(args.model).exists() else args.model),
         "backend": args.backend,
         "score_threshold": args.score_threshold,
-        "use_sim_time": "true",
     }
-    total = min(topics.image.count, args.limit or topics.image.count)
-    with own_domain() as domain:
-        from voxbox.demo.session import session
+    from voxbox.demo.live import replay_into_node  # --help needs no ROS
 
-        print(f"starting the node {args.system} (ROS domain {domain}, this machine only)")
-        with NodeProcess(args.system, arguments, log) as node, session(bag, topics, args.system, domain) as player:
-            player.wait_until_running(node.check, print)
-            player.wait_until_matched(node.check, print)
-            print(f"node {args.system}: {_in_words(player.replay)}")
-            with tqdm(total=total, desc="drive", unit="frame") as bar:
-
-                def progress(sent: int, answered: int) -> None:
-                    bar.set_postfix(answered=answered, refresh=False)
-                    bar.update(sent - bar.n)
-
-                player.play(speed, args.limit, node.check, progress, args.lockstep)
-            return player.replay
-
-
-def _in_words(replay: Replay) -> str:
-    values = replay.values
-    return f"running, model {values.get('model')}, {values.get('backend')} ({values.get('precision')})"
+    return replay_into_node(args.system, parameters, bag, topics, log, speed, args.limit, args.lockstep)
 
 
 @contextmanager

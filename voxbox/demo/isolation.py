@@ -24,12 +24,14 @@ def shipped_profile() -> Path:
 def own_domain(profile: bool = True) -> Iterator[int]:
     """Environment variables for this process and its children: a domain that no other demo has, on this machine only.
 
-    profile: use the shipped DDS profile, unless the user has chosen one.
+    profile: use the shipped DDS profile, unless the user has chosen one; False uses none, the launch files' neither.
     Raises InputError when a hundred demos are running.
     """
-    with _free_domain() as domain:
+    with _free_domain() as domain, _empty_profile() as empty:
         wanted = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        if profile and PROFILE not in os.environ:
+        if not profile:
+            wanted[PROFILE] = str(empty)
+        elif PROFILE not in os.environ:
             wanted[PROFILE] = str(shipped_profile())
         before = {name: os.environ.get(name) for name in (*wanted, "ROS_STATIC_PEERS")}
         os.environ.update(wanted)
@@ -42,6 +44,15 @@ def own_domain(profile: bool = True) -> Iterator[int]:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _empty_profile() -> Iterator[Path]:
+    """A file that leaves everything to Fast DDS; the launch files keep a profile that is set."""
+    with tempfile.TemporaryDirectory(prefix="voxbox-dds-") as folder:
+        path = Path(folder) / "default.xml"
+        path.write_text('<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"></profiles>')
+        yield path
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Numbers of a replay, from messages whose answers are known."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,12 +92,15 @@ def test_two_demos_have_two_domains_and_the_environment_is_put_back(monkeypatch)
     pytest.importorskip("ament_index_python")
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
-    with own_domain(profile=False) as first, own_domain(profile=False) as second:
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "mine.xml")
+    with own_domain() as first, own_domain(profile=False) as second:
         assert first != second
+        assert "<profiles" in Path(os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"]).read_text()
         assert os.environ["ROS_DOMAIN_ID"] == str(second)
         assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     assert os.environ["ROS_DOMAIN_ID"] == "7"
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+    assert os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] == "mine.xml"
 
 
 def test_what_the_node_did_with_dropped_frames_is_said(tmp_path):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxbox_core.errors import InputError
-from voxbox_core.files import write_json
+from voxbox_core.files import require_writable, write_json
 
 VERBS = {
     "demo": "replay a drive into the real node and leave pictures and numbers",
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _add_json(sub)
     args = parser.parse_args(argv)
     try:
+        if args.json:
+            require_writable(args.json)
         result = module.run(args)
         if args.json:
             write_json(args.json, result)

@@ -13,18 +13,36 @@ from voxbox_core.errors import InputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not."""
+    """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises InputError, before the block, where nothing can be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path)
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Raises InputError where no file `path` could be written, so that work need not be done for nothing."""
+    if path.is_dir():
+        raise InputError(f"file {path}", "a folder", "a name for a file", "Choose another.")
+    _beside(path).unlink()
+
+
+def _beside(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        value = f"not writable ({error.strerror})"
+        raise InputError(f"file {path}", value, "a place to write to", "Choose another.") from None
+    os.close(handle)
+    return Path(name)
 
 
 @contextmanager

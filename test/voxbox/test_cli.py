@@ -36,6 +36,14 @@ def test_bad_input_is_one_line_and_status_2(verb, tmp_path, capsys):
     assert not (tmp_path / "r.json").exists()
 
 
+def test_where_no_result_can_be_written_nothing_is_begun(verb, tmp_path, capsys):
+    verb.run = lambda args: pytest.fail("begun")
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path, tmp_path / "file" / "r.json"):
+        assert cli.main(["bag", "--json", str(place)]) == 2
+        assert f"file {place} is " in capsys.readouterr().err
+
+
 def test_unknown_options_exit_with_2(verb):
     with pytest.raises(SystemExit) as stop:
         cli.main(["bag", "--colour", "red"])

@@ -70,6 +70,8 @@ def train(plan: Plan, out: Path, resume: bool = False, progress_bar: bool = True
     run = _start(plan, processes, len(frames))
     if resume:
         run.restore(out / CHECKPOINT)
+        if not processes.leads:  # the checkpoint's random state is the leader's, and no two may drop the same keypoints
+            torch.manual_seed(recipe.seed + 1 + processes.rank + run.clock.step)
     if processes.leads:
         plan.save(out / RECIPE)
     with _signals() as stopped, _board(out, processes, run.clock.step) as board:

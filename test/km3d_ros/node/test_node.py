@@ -61,7 +61,7 @@ def test_markers_labels_overlay_and_latency_on_demand(drive: Drive) -> None:
     assert [c.class_name for c in labels[-1].class_map] == ["Car", "Pedestrian", "Cyclist"]
     stages = {pair.key: float(pair.value) for pair in latencies[-1].status[0].values}
     assert set(stages) == {
-        "queue", "decode", "preprocess", "inference", "postprocess", "publish", "total", "age"
+        "queue", "decode", "preprocess", "inference", "postprocess", "publish", "show", "total", "age"
     }  # fmt: skip
     parts = sum(stages[name] for name in stages if name not in ("total", "age"))
     assert 0.5 * stages["total"] < parts <= stages["total"]

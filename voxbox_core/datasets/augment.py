@@ -14,7 +14,11 @@ from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.sample import Sample
 from voxbox_core.errors import InputError
-from voxbox_core.image import compose, letterbox, warp
+from voxbox_core.image import apply, compose, letterbox, warp
+
+VEHICLES = ("Car", "Van", "Truck", "Tram", "Misc")
+_NEAREST_SHADE = 0.5  # m before the camera
+_FAR_OUT = 10_000  # px
 
 
 def _help(default: float, text: str) -> float:
@@ -43,6 +47,7 @@ class Augmentation:
     noise: float = _help(0.3, "probability of sensor noise, sigma up to 12 of 255")
     jpeg: float = _help(0.15, "probability of JPEG artefacts, quality 25 to 90")
     cutout: float = _help(0.2, "probability of one to three small patches of one colour")
+    shade: float = _help(0.5, "probability of darkness under the vehicles, up to black")
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:
@@ -84,8 +89,10 @@ def view(sample: Sample, width: int, height: int, strength: Augmentation, rng: n
         from_stored = compose(affine, mirror(camera.width))
         boxes, dont_care = mirrored_boxes(boxes, camera.width), _mirrored_rectangles(dont_care, camera.width)
         camera = camera.flipped()
-    image = vary_appearance(warp(sample.image, from_stored, width, height), strength, rng)
-    return View(image, affine, camera, boxes, dont_care)
+    image = warp(sample.image, from_stored, width, height)
+    if rng.random() < strength.shade:
+        image = shade(image, boxes, camera, affine, rng.uniform(0.3, 1.0))
+    return View(vary_appearance(image, strength, rng), affine, camera, boxes, dont_care)
 
 
 def random_affine(
@@ -122,6 +129,32 @@ def mirrored_boxes(boxes: Boxes3D, width: int) -> Boxes3D:
 def _mirrored_rectangles(rectangles: np.ndarray, width: int) -> np.ndarray:
     x1, y1, x2, y2 = rectangles.T
     return np.stack([width - 1 - x2, y1, width - 1 - x1, y2], -1)
+
+
+def shade(image: np.ndarray, boxes: Boxes3D, camera: Camera, affine: np.ndarray, darkness: float) -> np.ndarray:
+    """The image (h, w, 3) uint8 with the ground under its vehicles dark, and what stands low on it: wheels, sills.
+
+    In photographs the wheels melt into the shadow between them. A renderer's shadows are lighter, and a network that
+    knows no others takes the edge of the paint for the ground, puts boxes 9% too high and cars 8% too far (km3d-street
+    on KITTI). boxes, camera: of the image before the affine (2, 3) to `image`'s pixels.  darkness: 0..1.
+    """
+    mask = np.zeros(image.shape[:2], np.uint8)
+    names = np.array(boxes.names(), dtype=object)
+    for i in np.argsort(-boxes.center[:, 2]):
+        footprint = boxes.corners()[i, :4]
+        if footprint[:, 2].min() < _NEAREST_SHADE:
+            continue
+        covered = apply(affine, boxes.box2d[i].reshape(2, 2))
+        if np.isfinite(covered).all():  # farther shadows end where this object begins
+            x1, y1, x2, y2 = np.clip(np.rint(covered.ravel()), -_FAR_OUT, _FAR_OUT).astype(int)
+            mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = 0
+        if names[i] in VEHICLES:
+            corners = apply(affine, camera.project(footprint)[0])
+            cv2.fillConvexPoly(mask, np.clip(np.rint(corners), -_FAR_OUT, _FAR_OUT).astype(np.int32), 255)
+    if not mask.any():
+        return image
+    light = 255 - cv2.GaussianBlur(mask, (0, 0), 1.5) * np.float32(darkness)
+    return cv2.multiply(image, cv2.merge([light] * 3), scale=1 / 255, dtype=cv2.CV_8U)
 
 
 # RGB -> luma and two chroma axes (YIQ): hue is a rotation of the chroma plane, saturation its scale.

@@ -10,6 +10,7 @@ from voxbox_core.datasets.augment import (
     mirror,
     mirrored_boxes,
     random_affine,
+    shade,
     vary_appearance,
     view,
 )
@@ -32,6 +33,32 @@ def sample():
     y, x = np.mgrid[:94, :310]
     image = np.stack([x * 0.8, y * 2.5, 0 * x], -1).astype(np.uint8)  # a pixel tells where it came from
     return Sample("a", image, camera, boxes, np.zeros(2), np.zeros(2, np.int64), np.array([[10.0, 5, 30, 9]]))
+
+
+def test_shade_is_dark_at_the_feet_of_vehicles_and_nowhere_else(sample):
+    bright = np.full((94, 310, 3), 200, np.uint8)
+    dark = shade(bright, sample.boxes, sample.camera, np.eye(2, 3), 1.0)
+    uv, _ = sample.camera.project(sample.boxes.bottom_center())
+    for u, v in np.rint(uv).astype(int):
+        assert dark[v, u].max() < 100
+    changed = np.argwhere((dark != bright).any(-1))[:, ::-1]
+    reach = sample.boxes.box2d + np.array([-5, -5, 5, 5])
+    assert all(((p >= reach[:, :2]) & (p <= reach[:, 2:])).all(1).any() for p in changed)
+    people = Boxes3D(**{**vars(sample.boxes), "classes": ("Pedestrian",)})
+    assert shade(bright, people, sample.camera, np.eye(2, 3), 1.0) is bright
+
+
+def test_a_near_object_hides_the_shade_of_a_far_one(sample):
+    boxes = sample.boxes[[0, 0]]
+    center, box2d = boxes.center.copy(), boxes.box2d.copy()
+    center[1] *= 2.0
+    uv, _ = sample.camera.project(Boxes3D(**{**vars(boxes), "center": center}).corners()[1])
+    box2d[1] = np.concatenate([uv.min(0), uv.max(0)])
+    both = Boxes3D(**{**vars(boxes), "center": center, "box2d": box2d})
+    bright = np.full((94, 310, 3), 200, np.uint8)
+    together, alone = (shade(bright, b, sample.camera, np.eye(2, 3), 1.0) for b in (both, boxes[[0]]))
+    x1, y1, x2, y2 = np.rint(box2d[0]).astype(int) + np.array([4, 4, -4, -4])
+    np.testing.assert_array_equal(together[y1:y2, x1:x2], alone[y1:y2, x1:x2])
 
 
 def geometry_only(flip):

@@ -1,7 +1,9 @@
 """What an annotator would write about a frame of the street world, by KITTI's definitions, measured instead of guessed.
 
-The 2D box is the silhouette of the object's own mesh, not of its 3D box; truncation is the share of that box outside
-of the image; occlusion comes from the pixels that are seen and the pixels that would be, were the object alone.
+The 2D box is the outline of the 3D box: those of KITTI's cars, vans, trucks and cyclists are, to 1% of their size. A
+person's is as high as that and as wide as the person, whose arms and legs KITTI's annotators followed. Truncation is
+the share of the 2D box outside of the image; occlusion comes from the pixels that are seen and the pixels that would
+be, were the object alone.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.boxes import CORNER_SIGNS, Axes, Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import TYPES
 
@@ -23,7 +25,9 @@ LABELLED_HEIGHT = 8.0
 # 3 (unknown) is what remains. KITTI's annotators chose by eye; the shares are ours.
 VISIBLE_SHARES = (0.9, 0.5, 0.1)
 
+PEOPLE = ("Pedestrian", "Person_sitting")
 _NEAR = 0.1  # m: what is closer than this to the image plane cannot be projected
+_FACES = np.array([[0, 1, 5, 4], [2, 3, 7, 6], [1, 2, 6, 5], [3, 0, 4, 7], [4, 5, 6, 7], [3, 2, 1, 0]])  # of a box
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def annotate(objects: Sequence[Object], camera: Camera) -> Truth:
     """The labels of what the camera sees of the objects, nearest first."""
     seen = [o for o in objects if o.visible >= SEEN_PIXELS]
     seen.sort(key=lambda o: float(o.camera_from_object[2, 3]))
-    whole = np.array([silhouette(o, camera) for o in seen]).reshape(-1, 4)
+    whole = np.array([box_2d(o, camera) for o in seen]).reshape(-1, 4)
     inside = clip(whole, camera)
     labelled = inside[:, 3] - inside[:, 1] >= LABELLED_HEIGHT
     chosen = [o for o, label in zip(seen, labelled) if label]
@@ -79,10 +83,24 @@ def occlusion(visible_share: np.ndarray) -> np.ndarray:
     return (np.asarray(visible_share).reshape(-1, 1) < VISIBLE_SHARES).sum(-1)
 
 
-def silhouette(item: Object, camera: Camera) -> np.ndarray:
-    """(4,) x1 y1 x2 y2 px of the mesh's projection, as if the image had no border; infinite-free: what lies behind
-    the camera is cut off, not mirrored."""
-    points = item.triangles @ item.camera_from_object[:3, :3].T + item.camera_from_object[:3, 3]
+def box_2d(item: Object, camera: Camera) -> np.ndarray:
+    """(4,) x1 y1 x2 y2 px, as if the image had no border."""
+    box = extent(_box(item.size), item.camera_from_object, camera)
+    if item.kind in PEOPLE:
+        box[[0, 2]] = extent(item.triangles, item.camera_from_object, camera)[[0, 2]]
+    return box
+
+
+def _box(size: np.ndarray) -> np.ndarray:
+    """(12, 3, 3) triangles of a box in its object's frame."""
+    corners = CORNER_SIGNS * size / 2 + [0, 0, size[2] / 2]
+    return np.concatenate([corners[_FACES[:, [0, 1, 2]]], corners[_FACES[:, [0, 2, 3]]]])
+
+
+def extent(triangles: np.ndarray, camera_from_object: np.ndarray, camera: Camera) -> np.ndarray:
+    """(4,) x1 y1 x2 y2 px of what triangles (T, 3, 3) project to; what lies behind the camera is cut off, not
+    mirrored."""
+    points = triangles @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
     uv, _ = camera.project(_before_camera(points))
     return np.concatenate([uv.min(0), uv.max(0)])
 

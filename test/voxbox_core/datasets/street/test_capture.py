@@ -80,10 +80,12 @@ def test_an_objects_pixels_lie_in_its_2d_box(filmed: tuple[Scene, Capture]) -> N
         if not len(found) or not len(rows):
             continue
         x1, y1, x2, y2 = boxes.box2d[found[0]]
-        assert columns.min() >= x1 - 1
-        assert rows.min() >= y1 - 1
-        assert columns.max() <= x2 + 1
-        assert rows.max() <= y2 + 1
+        # Mirrors and roof racks stick out of the box, which stands upright on the tilted road.
+        margin = 1 + 0.15 * scene.camera.intrinsics[0, 0] / max(middle[2] - item.size[0] / 2, 1.0)
+        assert columns.min() >= x1 - margin
+        assert rows.min() >= y1 - margin
+        assert columns.max() <= x2 + margin
+        assert rows.max() <= y2 + margin
         if frame.sample.occlusion[found[0]] == 0 and frame.sample.truncation[found[0]] == 0 and len(rows) > 200:
             covered = (columns.max() - columns.min() + 1) * (rows.max() - rows.min() + 1)
             assert covered > 0.8 * (x2 - x1) * (y2 - y1)

@@ -10,7 +10,7 @@ from voxbox_core.boxes import CORNER_SIGNS
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import Calibration, label_rows, read_labels, to_boxes, write_labels
 from voxbox_core.datasets.sample import Sample
-from voxbox_core.datasets.street.labels import Object, annotate, occlusion, silhouette
+from voxbox_core.datasets.street.labels import Object, annotate, extent, occlusion
 
 CAMERA = Camera(np.array([[700.0, 0, 620], [0, 700, 187], [0, 0, 1]]), 1242, 375)
 SIZE = np.array([4.0, 1.8, 1.5])
@@ -29,18 +29,24 @@ def _object(x: float, z: float, rotation_y: float = 0.3, visible: int = 500, alo
 
 
 @pytest.mark.parametrize("rotation_y", [0.0, 1.2, -2.5])
-def test_box_and_silhouette_of_a_solid_box_agree(rotation_y: float) -> None:
+def test_2d_box_is_that_of_the_3d_box_and_a_persons_as_wide_as_the_person(rotation_y: float) -> None:
     truth = annotate([_object(2.0, 14.0, rotation_y)], CAMERA)
     assert truth.boxes.yaw == pytest.approx([rotation_y])
     assert truth.boxes.bottom_center()[0] == pytest.approx([2.0, 1.6, 14.0])
     uv, _ = CAMERA.project(truth.boxes.corners()[0])
     assert truth.boxes.box2d[0] == pytest.approx(np.concatenate([uv.min(0), uv.max(0)]))
     assert truth.truncation[0] == 0
+    thin = replace(_object(2.0, 14.0, rotation_y), kind="Pedestrian")
+    thin = replace(thin, triangles=thin.triangles * [0.5, 0.5, 0.9])
+    box2d, whole = annotate([thin], CAMERA).boxes.box2d[0], truth.boxes.box2d[0]
+    assert box2d[[1, 3]] == pytest.approx(whole[[1, 3]])
+    assert box2d[2] - box2d[0] == pytest.approx((whole[2] - whole[0]) / 2, rel=0.1)
 
 
 def test_a_silhouette_reaching_behind_the_camera_stays_on_its_side() -> None:
     """Its vertices behind the image plane would project to the other side of the image."""
-    box = silhouette(_object(3.0, 0.5, np.pi / 2), CAMERA)
+    item = _object(3.0, 0.5, np.pi / 2)
+    box = extent(item.triangles, item.camera_from_object, CAMERA)
     assert box[0] > CAMERA.intrinsics[0, 2]
     assert box[2] > CAMERA.width
     truth = annotate([_object(3.0, 2.0, np.pi / 2)], CAMERA)
@@ -49,12 +55,11 @@ def test_a_silhouette_reaching_behind_the_camera_stays_on_its_side() -> None:
 
 
 def test_half_outside_is_half_truncated() -> None:
-    """The object's middle sits on the image's right border, seen square on: half of its box is outside."""
+    """The middle of a thin object sits on the image's right border, seen square on."""
     depth = 20.0
-    middle = (CAMERA.width - 1 - CAMERA.intrinsics[0, 2]) / CAMERA.intrinsics[0, 0] * (depth - SIZE[1] / 2)
-    flat = _object(middle, depth, 0.0)
-    near_face = flat.triangles[np.all(flat.triangles[..., 1] < 0, axis=1)]
-    assert annotate([replace(flat, triangles=near_face)], CAMERA).truncation[0] == pytest.approx(0.5, abs=1e-6)
+    middle = (CAMERA.width - 1 - CAMERA.intrinsics[0, 2]) / CAMERA.intrinsics[0, 0] * depth
+    thin = replace(_object(middle, depth, 0.0), size=SIZE * [1, 1e-6, 1])
+    assert annotate([thin], CAMERA).truncation[0] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_occlusion_states() -> None:

@@ -6,8 +6,8 @@
   voxbox street sheet sheet.png --frames 12
 
 The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to
-99999 are for training, 1000000 to 1000499 for validation. A KITTI folder that was interrupted goes on where it
-stopped; an mcap is there when it is complete.
+99999 are for training, 1000000 to 1000499 for validation. What was interrupted goes on where it stopped; an mcap is
+there when it is complete, its frames in a hidden folder beside it until then.
 """
 
 import argparse
@@ -109,7 +109,8 @@ def _render_kitti(args: argparse.Namespace, plan: Plan) -> int:
     from voxbox_core.datasets.street.kitti_layout import KittiWriter
 
     writer = KittiWriter(args.out, f".{args.image}", args.depth, args.instance)
-    claim(args.out, plan, writer)
+    parts = {"image": writer.image_suffix, "depth": writer.depth, "instance": writer.instance}
+    claim(args.out, {**plan.identity(), **parts})
     missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
     jobs = min(args.jobs, max(len(missing), 1))
     done = film(plan, missing, writer.write, jobs)
@@ -119,14 +120,23 @@ def _render_kitti(args: argparse.Namespace, plan: Plan) -> int:
 
 
 def _render_mcap(args: argparse.Namespace, plan: Plan) -> int:
-    from voxbox.street.workers import film, sample_of
-    from voxbox_core.datasets.bag import write_drive
+    from voxbox.street.kept import KeptFrames
+    from voxbox.street.workers import film
+    from voxbox_core.datasets.bag import storage_of, write_drive
 
     if args.depth or args.instance:
         wanted = "kitti for depth and instance images"
         raise InputError("format", "mcap", wanted, "Leave --depth and --instance out, or write a KITTI folder.")
-    samples = film(plan, range(plan.frames), sample_of, min(args.jobs, plan.frames))
-    return write_drive(args.out, tqdm(samples, "rendering", total=plan.frames, unit="frame"), "jpeg")
+    storage_of(args.out)  # a name that will not do is refused before the work
+    kept = KeptFrames.of(args.out, plan)
+    names = [plan.name(i) for i in range(plan.frames)]
+    missing = [i for i, name in enumerate(names) if not kept.has(name)]
+    done = film(plan, missing, kept.write, min(args.jobs, max(len(missing), 1)))
+    for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
+        pass
+    write_drive(args.out, tqdm(map(kept.read, names), "writing", total=plan.frames, unit="frame"), "jpeg")
+    kept.remove()
+    return len(missing)
 
 
 def sheet(args: argparse.Namespace) -> dict:

@@ -3,18 +3,14 @@
 import json
 from pathlib import Path
 
-from voxbox.street.plan import Plan
-from voxbox_core.datasets.street.kitti_layout import KittiWriter
 from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
 RECORD = "street.json"
 
 
-def claim(folder: Path, plan: Plan, writer: KittiWriter) -> None:
-    """Record the plan in a new folder. Raises InputError when the folder holds other frames."""
-    parts = {"image": writer.image_suffix, "depth": writer.depth, "instance": writer.instance}
-    wanted = {**plan.identity(), **parts}
+def claim(folder: Path, wanted: dict) -> None:
+    """Record what the frames of a new folder have in common. Raises InputError when the folder holds other frames."""
     record = folder / RECORD
     if record.is_file():
         _agree(record, wanted)

@@ -8,7 +8,6 @@ import pytest
 from voxbox.street.folder import claim
 from voxbox.street.plan import MOMENT, Plan
 from voxbox_core.datasets.street import splits
-from voxbox_core.datasets.street.kitti_layout import KittiWriter
 from voxbox_core.errors import InputError
 
 
@@ -45,22 +44,22 @@ def test_a_plan_that_cannot_be_rendered_is_refused(change: dict, message: str) -
 
 def test_a_folder_goes_on_with_the_same_settings_and_more_frames(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
-    claim(folder, Plan(3, 70), KittiWriter(folder))
-    claim(folder, Plan(9, 70), KittiWriter(folder))
+    claim(folder, Plan(3, 70).identity())
+    claim(folder, Plan(9, 70).identity())
     with pytest.raises(InputError, match=r"seed of the frames in .* is 70; expected 71"):
-        claim(folder, Plan(3, 71), KittiWriter(folder))
+        claim(folder, Plan(3, 71).identity())
     with pytest.raises(InputError, match=r"depth of the frames"):
-        claim(folder, Plan(3, 70), KittiWriter(folder, depth=True))
+        claim(folder, Plan(3, 70).identity() | {"depth": True})
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="in use by something else"):
-        claim(tmp_path, Plan(3, 70), KittiWriter(tmp_path))
+        claim(tmp_path, Plan(3, 70).identity())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "street.json").write_text('{"seed": 7')
     with pytest.raises(InputError, match=r"street\.json is no JSON"):
-        claim(tmp_path, Plan(3, 70), KittiWriter(tmp_path))
+        claim(tmp_path, Plan(3, 70).identity())

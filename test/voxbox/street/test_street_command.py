@@ -58,6 +58,27 @@ def test_a_drive_is_a_bag_with_truth(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("opengl")
+def test_an_interrupted_drive_goes_on_and_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, broken = tmp_path / "whole.mcap", tmp_path / "broken.mcap"
+    arguments = ["--format", "mcap", "--drive", "--frames", "3", "--beams", "16", "--jobs", "1", *SMALL]
+    assert main(["street", "render", str(whole), *arguments]) == 0
+    monkeypatch.setattr("voxbox_core.datasets.bag.write_drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["street", "render", str(broken), *arguments]) == 130
+    assert not broken.exists()
+    (tmp_path / ".broken.mcap.frames" / "000001.npz").unlink()
+    monkeypatch.undo()
+    assert main(["street", "render", str(broken), *arguments, "--json", str(tmp_path / "result.json")]) == 0
+    assert json.loads((tmp_path / "result.json").read_text())["rendered"] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.mcap", "result.json", "whole.mcap"]
+    with Bag(whole) as first, Bag(broken) as second:
+        messages = [[(m.topic, m.stamp, bytes(m.raw)) for m in bag.messages()] for bag in (first, second)]
+    assert messages[0] == messages[1]
+    monkeypatch.setattr("voxbox_core.datasets.bag.write_drive", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["street", "render", str(broken), *arguments]) == 130
+    assert main(["street", "render", str(broken), *arguments, "--rate", "5"]) == 2
+
+
+@pytest.mark.usefixtures("opengl")
 def test_a_sheet_shows_what_was_asked_for(tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     assert main(["street", "sheet", str(out), "--frames", "2", "--across", "1", *SMALL]) == 0

@@ -8,7 +8,7 @@ The other direction, from a bag's messages to arrays, is the work of the package
 from voxbox_core.datasets.bag.frames import Frame, frames
 from voxbox_core.datasets.bag.reader import Bag, Message, Topic
 from voxbox_core.datasets.bag.topics import DriveTopics, find_topics
-from voxbox_core.datasets.bag.writer import BagWriter, new_bag, write_drive
+from voxbox_core.datasets.bag.writer import BagWriter, new_bag, storage_of, write_drive
 
 __all__ = [
     "Bag",
@@ -20,5 +20,6 @@ __all__ = [
     "find_topics",
     "frames",
     "new_bag",
+    "storage_of",
     "write_drive",
 ]

@@ -73,6 +73,14 @@ class BagWriter:
         self._writer.write(self._connections[topic], nanoseconds, raw)
 
 
+def storage_of(path: Path) -> StoragePlugin:
+    """How a bag of this name is stored. Raises InputError for a name that does not tell."""
+    storage = {".mcap": StoragePlugin.MCAP, ".db3": StoragePlugin.SQLITE3}.get(path.suffix)
+    if storage is None:
+        raise InputError("bag to write", path, "a name ending in .mcap or .db3", "Choose the storage by the ending.")
+    return storage
+
+
 @contextmanager
 def new_bag(path: Path | str) -> Iterator[BagWriter]:
     """A bag at `path` when the block ends well, nothing when it does not.
@@ -80,9 +88,7 @@ def new_bag(path: Path | str) -> Iterator[BagWriter]:
     path: a single file NAME.mcap or NAME.db3. An existing file is replaced.
     """
     path = Path(path)
-    storage = {".mcap": StoragePlugin.MCAP, ".db3": StoragePlugin.SQLITE3}.get(path.suffix)
-    if storage is None:
-        raise InputError("bag to write", path, "a name ending in .mcap or .db3", "Choose the storage by the ending.")
+    storage = storage_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent, prefix=".bag.") as folder:
         bag = Path(folder) / path.stem

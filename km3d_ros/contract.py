@@ -121,7 +121,9 @@ class Contract:
             raise InputError("model contract", f"one with the unknown keys {unknown}", "known keys only", remedy)
         try:
             return cls(**values)
-        except TypeError as error:
+        except InputError:
+            raise
+        except (TypeError, ValueError) as error:
             raise InputError(
                 "model contract", repr(text[:80]), f"values of the right types ({error})", remedy
             ) from error

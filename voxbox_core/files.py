@@ -31,7 +31,10 @@ def require_writable(path: Path) -> None:
     """Raises InputError where no file `path` could be written, so that work need not be done for nothing."""
     if path.is_dir():
         raise InputError(f"file {path}", "a folder", "a name for a file", "Choose another.")
-    _beside(path).unlink()
+    existing = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        value = f"not writable, because of {existing}"
+        raise InputError(f"file {path}", value, "a place to write to", "Choose another.")
 
 
 def _beside(path: Path) -> Path:

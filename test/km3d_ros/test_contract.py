@@ -45,6 +45,7 @@ def test_a_file_may_leave_out_what_has_a_default() -> None:
         ('{"keypoints_used": 3}', "keypoints_used is 3"),
         ('{"max_detections": 0}', "max_detections is 0"),
         ('{"score_thresholds": [0.1]}', r"score_thresholds is \(0.1,\); expected 3 numbers from 0 to 1"),
+        ('{"score_thresholds": ["a", "b", "c"]}', "right types"),
         ('{"score_thresholds": [0.1, 2, 0.1]}', "expected 3 numbers from 0 to 1"),
     ],
 )

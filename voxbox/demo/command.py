@@ -44,7 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--limit", type=int, metavar="N", help="play only the first N images")
     add("--model", default="", help="released model's name, folder or .onnx file (default: the node's)")
     add("--backend", default="", help="inference engine (default: the node's, the fastest here)")
-    add("--score-threshold", default="", metavar="S", help="least score of a box, 0 to 1 (default: the node's)")
+    add(
+        "--score-threshold",
+        default="",
+        metavar="S",
+        help="least score of a box, 0 to 1 (default: the model's own, by class)",
+    )
     add("--image-topic", help="the camera (default: the likeliest Image or CompressedImage)")
     add("--camera-info-topic", help="its calibration (default: the nearest by name)")
 

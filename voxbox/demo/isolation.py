@@ -4,7 +4,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -27,7 +27,7 @@ def own_domain(profile: bool = True) -> Iterator[int]:
     profile: use the shipped DDS profile, unless the user has chosen one; False uses none, the launch files' neither.
     Raises InputError when a hundred demos are running.
     """
-    with _free_domain() as domain, _empty_profile() as empty:
+    with _free_domain() as domain, nullcontext() if profile else _empty_profile() as empty:
         wanted = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         if not profile:
             wanted[PROFILE] = str(empty)

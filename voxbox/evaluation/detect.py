@@ -39,11 +39,12 @@ def detect_with(detector: KM3D, keypoints: Sequence[int] = ()) -> Detect:
         inputs = detector.preprocess(sample.image, sample.camera)
         outputs = detector.run(inputs)
         found = {PLAIN: detector.postprocess(outputs, sample.camera)}
-        points, size, yaw, depth = (torch.from_numpy(outputs[n]) for n in ("keypoints", "size", "yaw", "depth"))
+        points, size, yaw = (torch.from_numpy(outputs[n]) for n in ("keypoints", "size", "yaw"))
         intrinsics = torch.from_numpy(inputs["intrinsics"])[:, None]
         for variant, (count, with_head) in variants(detector.contract, keypoints).items():
             weights = subset_weights(count, points)
-            center, valid = fit_location(points, size, yaw, intrinsics, weights, depth if with_head else None)
+            depth = torch.from_numpy(outputs["depth"]) if with_head else None
+            center, valid = fit_location(points, size, yaw, intrinsics, weights, depth)
             placed = (valid & (center[..., 2] > NEAREST)).numpy()
             moved = {"center": center.numpy(), "score": outputs["score"] * placed}
             found[variant] = detector.postprocess({**outputs, **moved}, sample.camera)

@@ -38,7 +38,7 @@ def _best_cut(result: Evaluation, key: str) -> list[str]:
     if point is None:
         return []
     found = f"recall {point.recall:.2f}, precision {point.precision:.2f} of 2D boxes"
-    return [f"  best F1 at score {point.score:.3f}: {found} (moderate)"]
+    return [f"  best F1 at score {point.score:.3g}: {found} (moderate)"]
 
 
 def variant_table(results: Mapping[str, Evaluation], rules: RuleSet, title: str) -> str:

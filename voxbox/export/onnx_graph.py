@@ -36,6 +36,14 @@ def write_onnx(
             verbose=False,
         )
     graph = onnx.load(path)
+    _forget_the_source(graph.graph)
     onnx.helper.set_model_props(graph, dict(metadata))
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
+
+
+def _forget_the_source(graph: onnx.GraphProto) -> None:
+    """The exporter notes for every node and value which line of which file on this machine it came from."""
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]

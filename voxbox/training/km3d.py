@@ -67,7 +67,7 @@ def train(plan: Plan, out: Path, resume: bool = False, progress_bar: bool = True
     processes = Processes.join()
     frames = _open_together(plan, processes, progress_bar)
     validate = Validation(recipe.validation, recipe.validation_frames) if recipe.validation else None
-    run = _start(plan, processes, len(frames))
+    run = _start(plan, processes, len(frames), resume)
     if resume:
         run.restore(out / CHECKPOINT)
         if not processes.leads:  # the checkpoint's random state is the leader's, and no two may drop the same keypoints
@@ -100,14 +100,12 @@ def _open_together(plan: Plan, processes: Processes, progress_bar: bool) -> Fram
     return frames
 
 
-def _start(plan: Plan, processes: Processes, frames: int) -> Run:
+def _start(plan: Plan, processes: Processes, frames: int, resume: bool) -> Run:
     recipe = plan.recipe
     torch.manual_seed(recipe.seed)
     network = KM3DNet(plan.contract)
-    if recipe.pretrained:
-        load_imagenet(network.backbone, Path(recipe.pretrained))
-    if recipe.initial:
-        weights.load_known(network, weights.load(recipe.initial))
+    if not resume:  # else the checkpoint has all, and the files may be gone
+        _take_former_weights(network, recipe)
     network.to(processes.device).train()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     steps = recipe.steps or round(recipe.epochs * frames / (recipe.batch * processes.count))
@@ -118,6 +116,18 @@ def _start(plan: Plan, processes: Processes, frames: int) -> Run:
         _optimiser(network, recipe),
         Clock(steps, recipe.minutes),
     )
+
+
+def _take_former_weights(network: KM3DNet, recipe: Recipe) -> None:
+    if recipe.pretrained:
+        load_imagenet(network.backbone, Path(recipe.pretrained))
+    if recipe.initial:
+        former = weights.load(recipe.initial)
+        theirs, ours = Contract.from_json(former.contract), network.contract
+        if (theirs.classes, theirs.mean_dims) != (ours.classes, ours.mean_dims):
+            value, expected = f"{theirs.classes} of {theirs.mean_dims} m", f"{ours.classes} of {ours.mean_dims} m"
+            raise InputError(f"classes of {recipe.initial}", value, expected, "Give weights of the same classes.")
+        weights.load_known(network, former)
 
 
 @dataclass(frozen=True)

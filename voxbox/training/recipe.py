@@ -88,6 +88,11 @@ class Plan:
         remedy = "Resume a run folder made by this version of voxbox."
         try:
             content = json.loads(path.read_text())
+            parts = {"contract": Contract, "recipe": Recipe, "losses": LossWeights, "augmentation": Augmentation}
+            for name, kind in parts.items():  # a default of today may not be what the run began with
+                if missing := {f.name for f in fields(kind)} - content[name].keys():
+                    value = f"unusable ({name} without {', '.join(sorted(missing))})"
+                    raise InputError(f"recipe {path}", value, "all values of this version", remedy)
             return cls(
                 Contract.from_json(json.dumps(content["contract"])),
                 Recipe(**content["recipe"]),
@@ -96,7 +101,7 @@ class Plan:
             )
         except FileNotFoundError:
             raise InputError(f"recipe {path}", "absent", "the recipe of a run", remedy) from None
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
             raise InputError(f"recipe {path}", f"unusable ({error})", "a recipe that voxbox wrote", remedy) from None
 
 
@@ -129,6 +134,7 @@ PRESETS: dict[str, Preset] = {
             "weight_decay": 0.0,
             "drops": (0.45, 0.6),
         },
-        "augmentation": {"scale_min": 0.77, "scale_max": 1.67},  # released: crop side 0.6 to 1.3 times the image's
+        # Released: crop side 0.6 to 1.3 times the image's.
+        "augmentation": {"scale_min": 0.77, "scale_max": 1.67, "shade": 0.0},
     },
 }

@@ -16,7 +16,8 @@ from voxbox_core.datasets.sample import Sample
 from voxbox_core.errors import InputError
 from voxbox_core.image import apply, compose, letterbox, warp
 
-VEHICLES = ("Car", "Van", "Truck", "Tram", "Misc")
+VEHICLES = ("Car", "Van", "Truck", "Bus", "Tram", "Misc")
+LOW = 0.3  # m above the ground, how high the darkness under a vehicle reaches
 _NEAREST_SHADE = 0.5  # m before the camera
 _FAR_OUT = 10_000  # px
 
@@ -91,7 +92,7 @@ def view(sample: Sample, width: int, height: int, strength: Augmentation, rng: n
         camera = camera.flipped()
     image = warp(sample.image, from_stored, width, height)
     if rng.random() < strength.shade:
-        image = shade(image, boxes, camera, affine, rng.uniform(0.3, 1.0))
+        image = shade(image, boxes, camera, affine, rng)
     return View(vary_appearance(image, strength, rng), affine, camera, boxes, dont_care)
 
 
@@ -131,30 +132,46 @@ def _mirrored_rectangles(rectangles: np.ndarray, width: int) -> np.ndarray:
     return np.stack([width - 1 - x2, y1, width - 1 - x1, y2], -1)
 
 
-def shade(image: np.ndarray, boxes: Boxes3D, camera: Camera, affine: np.ndarray, darkness: float) -> np.ndarray:
+def shade(
+    image: np.ndarray, boxes: Boxes3D, camera: Camera, affine: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """The image (h, w, 3) uint8 with the ground under its vehicles dark, and what stands low on it: wheels, sills.
 
     In photographs the wheels melt into the shadow between them. A renderer's shadows are lighter, and a network that
-    knows no others takes the edge of the paint for the ground, puts boxes 9% too high and cars 8% too far (km3d-street
-    on KITTI). boxes, camera: of the image before the affine (2, 3) to `image`'s pixels.  darkness: 0..1.
+    knows no others takes the edge of the paint for the ground. boxes, camera: of the image before the affine (2, 3)
+    to `image`'s pixels. What is dark reaches to LOW above footprints a little larger, smaller or beside the true ones:
+    its edges must not tell what only the vehicle may.
     """
     mask = np.zeros(image.shape[:2], np.uint8)
-    names = np.array(boxes.names(), dtype=object)
+    names = boxes.names()
+    jittered = _jittered_boxes(boxes, rng)
+    feet = jittered.corners()[:, :4]
     for i in np.argsort(-boxes.center[:, 2]):
-        footprint = boxes.corners()[i, :4]
-        if footprint[:, 2].min() < _NEAREST_SHADE:
-            continue
         covered = apply(affine, boxes.box2d[i].reshape(2, 2))
         if np.isfinite(covered).all():  # farther shadows end where this object begins
-            x1, y1, x2, y2 = np.clip(np.rint(covered.ravel()), -_FAR_OUT, _FAR_OUT).astype(int)
-            mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = 0
-        if names[i] in VEHICLES:
-            corners = apply(affine, camera.project(footprint)[0])
-            cv2.fillConvexPoly(mask, np.clip(np.rint(corners), -_FAR_OUT, _FAR_OUT).astype(np.int32), 255)
+            x1, y1, x2, y2 = np.clip(np.rint(covered.ravel()), 0, _FAR_OUT).astype(int)
+            mask[y1:y2, x1:x2] = 0
+        if names[i] in VEHICLES and feet[i, :, 2].min() > _NEAREST_SHADE:
+            _darken(mask, feet[i], camera, affine)
     if not mask.any():
         return image
-    light = 255 - cv2.GaussianBlur(mask, (0, 0), 1.5) * np.float32(darkness)
-    return cv2.multiply(image, cv2.merge([light] * 3), scale=1 / 255, dtype=cv2.CV_8U)
+    dark = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1.0, 3.0)) * np.float32(rng.uniform(0.3, 1.0))
+    return cv2.multiply(image, cv2.merge([255 - dark] * 3), scale=1 / 255, dtype=cv2.CV_8U)
+
+
+def _jittered_boxes(boxes: Boxes3D, rng: np.random.Generator) -> Boxes3D:
+    size = boxes.size * rng.uniform(0.85, 1.15, (len(boxes), 3)) ** [1, 0.6, 0]
+    return replace(boxes, size=size, center=boxes.center + rng.normal(0.0, 0.1, (len(boxes), 3)) * [1, 0, 1])
+
+
+def _darken(mask: np.ndarray, feet: np.ndarray, camera: Camera, affine: np.ndarray) -> None:
+    """Sets those sides of a footprint (4, 3) that face the camera, up to LOW, to 255."""
+    following = np.roll(feet, -1, axis=0)
+    outward = (feet + following) / 2 - feet.mean(0)
+    for k in np.flatnonzero((outward * (feet + following)).sum(1) < 0):
+        low = np.array([feet[k], following[k]])
+        corners = apply(affine, camera.project(np.concatenate([low, low[::-1] - [0.0, LOW, 0.0]]))[0])
+        cv2.fillConvexPoly(mask, np.clip(np.rint(corners), -_FAR_OUT, _FAR_OUT).astype(np.int32), 255)
 
 
 # RGB -> luma and two chroma axes (YIQ): hue is a rotation of the chroma plane, saturation its scale.

@@ -81,7 +81,6 @@ def test_keypoint_variants_place_the_boxes_anew(frames):
     keypoints[-1] = 2 * keypoints[-1, 8] - keypoints[-1]  # upside down: the solution is behind the camera
     said = {"size": size, "yaw": yaw, "keypoints": keypoints, "center": torch.from_numpy(truth.center) + 1}
     said |= {"score": torch.linspace(0.9, 0.5, count), "label": torch.zeros(count), "box2d": torch.zeros(count, 4)}
-    said["depth"] = torch.tensor([1.0, 0.5]).expand(count, 2)
     outputs = {name: value.numpy()[None].astype(np.float32) for name, value in said.items()}
     contract = Contract(input_width=128, input_height=64)
     found = detect_with(KM3D(contract, lambda inputs: outputs), (2, 4, 8, 9))(frames[0])
@@ -89,6 +88,7 @@ def test_keypoint_variants_place_the_boxes_anew(frames):
     for variant in ("2", "4", "8", "9"):
         assert len(found[variant]) == count - 1
         np.testing.assert_allclose(found[variant].center, truth.center[:-1], atol=1e-3)
+    outputs["depth"] = np.tile(np.float32([1.0, 0.5]), (1, count, 1))
     both = detect_with(KM3D(replace(contract, depth_head=True), lambda inputs: outputs), (8,))(frames[0])
     np.testing.assert_allclose(both["8 without depth head"].center, truth.center[:-1], atol=1e-3)
     np.testing.assert_allclose(both["8"].center[:, 2], (truth.center[:-1, 2] + 1.0) / 2, atol=1e-3)

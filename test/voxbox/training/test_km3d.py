@@ -138,11 +138,21 @@ def test_a_run_begins_with_the_weights_of_another_and_gives_it_a_depth_head(data
     first, second = tmp_path / "first", tmp_path / "second"
     assert train(*options(data, first, "--steps", 1)) == 0
     more = ["--steps", 1, "--initial", first / "weights.pt", "--depth-head", "--learning-rate", 1e-9, "--ema", 0]
+    more += ["--seed", 1]
     assert train(*options(data, second, *more)) == 0
     before, after = state(first), state(second)
     assert after.keys() - before.keys() == {f"heads.depth.{n}" for n in ("0.weight", "0.bias", "2.weight", "2.bias")}
-    for name in (n for n in before if n.startswith("backbone") and n.endswith("weight")):
+    for name in (n for n in before if n.endswith("weight")):
         torch.testing.assert_close(after[name], before[name], atol=1e-3, rtol=1e-3)
+    (first / "weights.pt").unlink()
+    assert train("train", "km3d", "--out", second, "--resume") == 0  # the checkpoint has all
+
+
+def test_weights_of_other_classes_are_no_beginning(data, tmp_path, capsys):
+    contract = Contract(classes=("Car",), mean_dims=((1.5, 1.6, 3.9),))
+    weights.save(tmp_path / "w.pt", {}, contract.to_json())
+    assert train(*options(data, tmp_path / "run", "--initial", tmp_path / "w.pt")) == 2
+    assert "classes of" in capsys.readouterr().err
 
 
 def test_a_run_of_minutes_ends_with_the_clock(data, tmp_path):

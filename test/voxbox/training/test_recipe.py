@@ -1,6 +1,7 @@
 """A recipe is checked, comes from the command line as well as from a preset, and survives its file."""
 
 import argparse
+import json
 from dataclasses import fields
 
 import pytest
@@ -44,6 +45,16 @@ def test_a_plan_survives_its_file(tmp_path):
     plan = Plan(Contract(input_width=320, input_height=96), recipe, LossWeights(hm=2), Augmentation(flip=0))
     plan.save(tmp_path / "recipe.json")
     assert Plan.load(tmp_path / "recipe.json") == plan
+
+
+def test_what_an_older_recipe_lacks_is_not_guessed(tmp_path):
+    plan = Plan(Contract(), Recipe(data=("d",), minutes=3), LossWeights(), Augmentation())
+    plan.save(tmp_path / "recipe.json")
+    content = json.loads((tmp_path / "recipe.json").read_text())
+    del content["augmentation"]["shade"]
+    (tmp_path / "recipe.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="unusable .augmentation without shade"):
+        Plan.load(tmp_path / "recipe.json")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"contract": {}}', '{"contract": {}, "recipe": {"batsh": 1}}'])

@@ -35,30 +35,46 @@ def sample():
     return Sample("a", image, camera, boxes, np.zeros(2), np.zeros(2, np.int64), np.array([[10.0, 5, 30, 9]]))
 
 
-def test_shade_is_dark_at_the_feet_of_vehicles_and_nowhere_else(sample):
-    bright = np.full((94, 310, 3), 200, np.uint8)
-    dark = shade(bright, sample.boxes, sample.camera, np.eye(2, 3), 1.0)
-    uv, _ = sample.camera.project(sample.boxes.bottom_center())
-    for u, v in np.rint(uv).astype(int):
-        assert dark[v, u].max() < 100
-    changed = np.argwhere((dark != bright).any(-1))[:, ::-1]
-    reach = sample.boxes.box2d + np.array([-5, -5, 5, 5])
-    assert all(((p >= reach[:, :2]) & (p <= reach[:, 2:])).all(1).any() for p in changed)
+def shaded(boxes, camera, seed=0):
+    bright = np.full((camera.height, camera.width, 3), 200, np.uint8)
+    return bright, shade(bright, boxes, camera, np.eye(2, 3), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("kind", ["Car", "Bus"])
+def test_shade_is_dark_at_the_feet_of_vehicles_and_nowhere_else(sample, kind):
+    boxes = Boxes3D(**{**vars(sample.boxes), "classes": (kind,)})
+    reach = boxes.box2d + np.array([-12, -5, 12, 12])
+    for seed in range(5):
+        bright, dark = shaded(boxes, sample.camera, seed)
+        changed = np.argwhere((dark != bright).any(-1))[:, ::-1]
+        assert len(changed) > 50
+        assert all(((p >= reach[:, :2]) & (p <= reach[:, 2:])).all(1).any() for p in changed)
+        x1, y1, x2, y2 = np.rint(boxes.box2d[0]).astype(int)
+        assert (dark[(y1 + y2) // 2 - 2, x1:x2] == 200).all()  # the body stays as it is
     people = Boxes3D(**{**vars(sample.boxes), "classes": ("Pedestrian",)})
-    assert shade(bright, people, sample.camera, np.eye(2, 3), 1.0) is bright
+    bright, dark = shaded(people, sample.camera)
+    assert dark is bright
 
 
-def test_a_near_object_hides_the_shade_of_a_far_one(sample):
-    boxes = sample.boxes[[0, 0]]
-    center, box2d = boxes.center.copy(), boxes.box2d.copy()
-    center[1] *= 2.0
-    uv, _ = sample.camera.project(Boxes3D(**{**vars(boxes), "center": center}).corners()[1])
-    box2d[1] = np.concatenate([uv.min(0), uv.max(0)])
-    both = Boxes3D(**{**vars(boxes), "center": center, "box2d": box2d})
-    bright = np.full((94, 310, 3), 200, np.uint8)
-    together, alone = (shade(bright, b, sample.camera, np.eye(2, 3), 1.0) for b in (both, boxes[[0]]))
-    x1, y1, x2, y2 = np.rint(box2d[0]).astype(int) + np.array([4, 4, -4, -4])
-    np.testing.assert_array_equal(together[y1:y2, x1:x2], alone[y1:y2, x1:x2])
+def test_edges_of_the_shade_do_not_tell_the_footprint(sample):
+    lowest = set()
+    for seed in range(12):
+        bright, dark = shaded(sample.boxes, sample.camera, seed)
+        lowest.add(int(np.argwhere((bright - dark > 20).any(-1))[:, 0].max()))
+    assert len(lowest) > 2
+
+
+@pytest.mark.parametrize("distance", [3.0, 1.2])
+def test_a_near_object_hides_the_shade_of_a_far_one(sample, distance):
+    """One that is too near to cast a shade of its own, too."""
+    far, near = sample.boxes[[0]], sample.boxes[[0]]
+    center = near.center * distance / near.center[:, 2]
+    covering = Boxes3D(**{**vars(near), "center": center, "box2d": far.box2d + np.array([-15, -15, 15, 15])})
+    columns = ("center", "size", "yaw", "score", "box2d")
+    both = {name: np.concatenate([getattr(far, name), getattr(covering, name)]) for name in columns}
+    boxes = Boxes3D(**both, label=np.array([0, 1]), classes=("Car", "Pedestrian"))
+    bright, dark = shaded(boxes, sample.camera)
+    assert dark is bright
 
 
 def geometry_only(flip):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxbox_core.boxes import CORNER_SIGNS, Axes, Boxes3D
+from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import TYPES
 
@@ -27,7 +27,8 @@ VISIBLE_SHARES = (0.9, 0.5, 0.1)
 
 PEOPLE = ("Pedestrian", "Person_sitting")
 _NEAR = 0.1  # m: what is closer than this to the image plane cannot be projected
-_FACES = np.array([[0, 1, 5, 4], [2, 3, 7, 6], [1, 2, 6, 5], [3, 0, 4, 7], [4, 5, 6, 7], [3, 2, 1, 0]])  # of a box
+_FACES = ((0, 1, 5, 4), (2, 3, 7, 6), (1, 2, 6, 5), (3, 0, 4, 7), (4, 5, 6, 7), (3, 2, 1, 0))  # of a box
+_TRIANGLES = np.array([corners for a, b, c, d in _FACES for corners in ((a, b, c), (a, c, d))])
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def annotate(objects: Sequence[Object], camera: Camera) -> Truth:
     seen.sort(key=lambda o: float(o.camera_from_object[2, 3]))
     whole = np.array([box_2d(o, camera) for o in seen]).reshape(-1, 4)
     inside = clip(whole, camera)
+    there = _area(inside) > 0  # of some, only a mirror reaches into the image
+    seen, whole, inside = [o for o, is_there in zip(seen, there) if is_there], whole[there], inside[there]
     labelled = inside[:, 3] - inside[:, 1] >= LABELLED_HEIGHT
     chosen = [o for o, label in zip(seen, labelled) if label]
     shares = np.array([o.visible / max(o.alone, o.visible) for o in chosen])
@@ -85,16 +88,11 @@ def occlusion(visible_share: np.ndarray) -> np.ndarray:
 
 def box_2d(item: Object, camera: Camera) -> np.ndarray:
     """(4,) x1 y1 x2 y2 px, as if the image had no border."""
-    box = extent(_box(item.size), item.camera_from_object, camera)
+    boxes = _boxes([item], np.zeros((1, 4)))  # upright before the camera, as labels are, however the road is tilted
+    box = extent(boxes.corners()[0][_TRIANGLES], np.eye(4), camera)
     if item.kind in PEOPLE:
         box[[0, 2]] = extent(item.triangles, item.camera_from_object, camera)[[0, 2]]
     return box
-
-
-def _box(size: np.ndarray) -> np.ndarray:
-    """(12, 3, 3) triangles of a box in its object's frame."""
-    corners = CORNER_SIGNS * size / 2 + [0, 0, size[2] / 2]
-    return np.concatenate([corners[_FACES[:, [0, 1, 2]]], corners[_FACES[:, [0, 2, 3]]]])
 
 
 def extent(triangles: np.ndarray, camera_from_object: np.ndarray, camera: Camera) -> np.ndarray:

@@ -80,7 +80,7 @@ def test_an_objects_pixels_lie_in_its_2d_box(filmed: tuple[Scene, Capture]) -> N
         if not len(found) or not len(rows):
             continue
         x1, y1, x2, y2 = boxes.box2d[found[0]]
-        # Mirrors and roof racks stick out of the box, which stands upright on the tilted road.
+        # Mirrors and roof racks stick out of the box, and so does what stands on a tilted road: the box is upright.
         margin = 1 + 0.15 * scene.camera.intrinsics[0, 0] / max(middle[2] - item.size[0] / 2, 1.0)
         assert columns.min() >= x1 - margin
         assert rows.min() >= y1 - margin

@@ -43,7 +43,22 @@ def test_2d_box_is_that_of_the_3d_box_and_a_persons_as_wide_as_the_person(rotati
     assert box2d[2] - box2d[0] == pytest.approx((whole[2] - whole[0]) / 2, rel=0.1)
 
 
-def test_a_silhouette_reaching_behind_the_camera_stays_on_its_side() -> None:
+def test_a_2d_box_is_that_of_the_label_however_the_road_is_tilted() -> None:
+    item = _object(1.0, 12.0)
+    pitch = np.radians(3.0)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(pitch), -np.sin(pitch)], [np.sin(pitch), np.cos(pitch)]]
+    truth = annotate([replace(item, camera_from_object=turn @ item.camera_from_object)], CAMERA)
+    uv, _ = CAMERA.project(truth.boxes.corners()[0])
+    assert truth.boxes.box2d[0] == pytest.approx(np.concatenate([uv.min(0), uv.max(0)]))
+
+
+def test_of_whom_only_a_mirror_is_in_view_nothing_is_written() -> None:
+    outside = _object(30.0, 10.0)
+    assert len(annotate([outside, _object(0.0, 10.0)], CAMERA).boxes) == 1
+
+
+def test_an_extent_reaching_behind_the_camera_stays_on_its_side() -> None:
     """Its vertices behind the image plane would project to the other side of the image."""
     item = _object(3.0, 0.5, np.pi / 2)
     box = extent(item.triangles, item.camera_from_object, CAMERA)

@@ -20,9 +20,8 @@ def publish(result: Evaluation, rules: RuleSet, folder: Path | None) -> dict[str
 def scores(result: Evaluation) -> dict[str, object]:
     """Average precisions in percent by class/metric/overlap/difficulty, null where nothing is, and best cuts."""
     rounded = {k: None if v is None else round(v, 4) for k, v in result.average_precision.items()}
-    cuts = {
-        key: {k: float(f"{v:.4g}") for k, v in asdict(point).items()} for key, point in result.operating_points.items()
-    }
+    points = {key: asdict(point) for key, point in result.operating_points.items()}
+    cuts = {key: {name: float(f"{value:.4g}") for name, value in point.items()} for key, point in points.items()}
     facts = {"rules": result.rules, "frames": result.frames, "objects": result.objects}
     return {**facts, "operating_points": cuts, **rounded}
 

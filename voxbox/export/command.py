@@ -59,8 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="S",
-        help="least score of a published box, a number for each of the contract's classes in their order (Car, Pedestrian, "
-        "Cyclist); `voxbox evaluate` prints those of the best F1",
+        help="least score of a published box, a number for each class, in the contract's order (Car, Pedestrian, Cyclist); "
+        "`voxbox evaluate` prints those of the best F1",
     )
     parser.add_argument(
         "--data",

@@ -55,6 +55,11 @@ def start(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
     bag = given["bag"]
     sim_time = truth(given["use_sim_time"] or str(bool(bag)))
+    if not Path(given["params_file"]).is_file():
+        raise ValueError(f"params_file is {given['params_file']!r}; expected a YAML file of parameters")
+    with_rviz = truth(given["rviz"])
+    if with_rviz:
+        get_package_prefix("rviz2")  # raises here, before the node starts: launch would leave the node behind
     actions: list = []
     if DDS_PROFILE not in os.environ:
         actions.append(SetEnvironmentVariable(DDS_PROFILE, str(SHARE / "config" / "fastdds_shm_big.xml")))
@@ -62,7 +67,7 @@ def start(context: LaunchContext) -> list:
     if bag:
         clock = ["--clock"] if sim_time else []
         actions.append(ExecuteProcess(cmd=[*player(), bag, *clock], output="screen"))
-    if truth(given["rviz"]):
+    if with_rviz:
         actions.append(rviz(given, sim_time))
     return actions
 

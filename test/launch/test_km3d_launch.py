@@ -4,10 +4,12 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from ament_index_python.packages import get_packages_with_prefixes
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -177,3 +179,16 @@ def test_every_parameter_argument_is_one_of_the_node():
     exec(compile(code, "km3d.launch.py", "exec"), namespace)
     assert set(namespace["PARAMETERS"]) <= named
     assert set(parameters({"parameters": [(ROOT / "config/km3d.yaml").read_text()]})) <= named
+
+
+def test_rviz_that_is_not_installed_starts_nothing(prefix, monkeypatch):
+    (prefix / "share/ament_index/resource_index/packages/rviz2").unlink()
+    if "rviz2" in get_packages_with_prefixes():
+        pytest.skip("rviz2 is installed here")
+    status, _ = launch(prefix, rviz="true")
+    time.sleep(1)  # a node that launch has left behind would have recorded its start by then
+    assert (status, list(prefix.glob("*.json"))) == (1, [])
+
+
+def test_a_parameter_file_that_is_not_there_starts_nothing(prefix):
+    assert launch(prefix, params_file="/nowhere.yaml") == (1, {})

@@ -44,7 +44,7 @@ class NodeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGINT)  # as a terminal does: launch itself passes none on
+            os.killpg(self._process.pid, signal.SIGINT)  # as a terminal does
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
         with suppress(ProcessLookupError):

@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="S",
-        help="least score of a published box, a number for each class, in the contract's order (Car, Pedestrian, Cyclist); "
+        help="least score of a published box, a number per class in the contract's order (Car, Pedestrian, Cyclist): "
         "`voxbox evaluate` prints those of the best F1",
     )
     parser.add_argument(

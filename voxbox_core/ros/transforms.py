@@ -33,7 +33,7 @@ class Transforms:
         except TransformException as error:
             raise InputError(
                 f"transform from {source!r} to {target!r}",
-                f"unknown at the stamp of the frame ({error})",
+                f"unknown at the stamp of the frame ({str(error).strip().rstrip('.')})",
                 "one on /tf or /tf_static",
                 "Publish it (robot_state_publisher), or leave target_frame empty.",
             ) from error

@@ -61,6 +61,11 @@ def test_the_folder_opens_with_its_contract(model, backend):
     assert len(detector(image, Camera(np.array([[100.0, 0, 60], [0, 100, 30], [0, 0, 1]]), 120, 60))) > 0
 
 
+def test_the_graph_does_not_tell_where_it_was_made(model):
+    folder, _ = model
+    assert b".py" not in (folder / "model.onnx").read_bytes()
+
+
 def test_thresholds_go_into_the_contract(trained, tmp_path):
     thresholds = ["--score-thresholds", "0.1", "0.2", "0.3"]
     command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1", *thresholds))

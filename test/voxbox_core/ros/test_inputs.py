@@ -41,7 +41,7 @@ class Bench:
             node.destroy_node()
             context.try_shutdown()
 
-    def until(self, holds, timeout: float = 8.0) -> bool:
+    def until(self, holds, timeout: float = 30.0) -> bool:
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if holds():

@@ -51,7 +51,9 @@ def _empty_profile() -> Iterator[Path]:
     """A file that leaves everything to Fast DDS; the launch files keep a profile that is set."""
     with tempfile.TemporaryDirectory(prefix="voxbox-dds-") as folder:
         path = Path(folder) / "default.xml"
-        path.write_text('<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"></profiles>')
+        # One profile, which nobody asks for: of a file without any, Fast DDS complains.
+        unused = '<participant profile_name="unused"><rtps></rtps></participant>'
+        path.write_text(f'<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">{unused}</profiles>')
         yield path
 
 

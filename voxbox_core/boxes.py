@@ -221,3 +221,14 @@ def iou_3d(a: Boxes3D, b: Boxes3D) -> np.ndarray:
     overlap = ground * np.clip(height, 0.0, None)
     union = a.size.prod(-1)[:, None] + b.size.prod(-1)[None] - overlap
     return overlap / np.maximum(union, 1e-12)
+
+
+def apart(boxes: Boxes3D, limit: float) -> np.ndarray:
+    """Indices, rising, of the boxes left when of any two of a class, whose bird's-eye IoU exceeds `limit`, the later
+    one goes: non-maximum suppression, of boxes best first. One that has gone suppresses none."""
+    crowded = (iou_bev(boxes, boxes) > limit) & (boxes.label[:, None] == boxes.label[None])
+    kept: list[int] = []
+    for i in range(len(boxes)):
+        if not crowded[i, kept].any():
+            kept.append(i)
+    return np.array(kept, dtype=np.int64)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxbox_core.boxes import Axes, Boxes3D, iou_3d, iou_bev
+from voxbox_core.boxes import Axes, Boxes3D, apart, iou_3d, iou_bev
 from voxbox_core.errors import InputError
 
 YAW = st.floats(-np.pi, np.pi)
@@ -83,3 +83,14 @@ def test_select_and_concatenate_are_inverse():
     joined = Boxes3D.concatenate([both[:1], both[np.array([False, True])]])
     np.testing.assert_array_equal(joined.center, both.center)
     assert len(Boxes3D.empty(("Car",))) == 0 and joined.names() == ["Car", "Car"]
+
+
+def test_of_boxes_in_one_place_the_best_stays() -> None:
+    """Best first, along x: the second stands half in the first, the third half in the second, and so on."""
+    center = np.array([[0.0, 0, 20], [2, 0, 20], [4, 0, 20], [4, 0, 20], [40, 0, 20]])
+    label = np.array([0, 0, 0, 1, 0])
+    size, blank = np.tile([4.0, 2.0, 1.5], (5, 1)), np.zeros((5, 4))
+    boxes = Boxes3D(center, size, np.zeros(5), label, np.linspace(0.9, 0.5, 5), blank, ("Car", "Van"))
+    assert apart(boxes, 0.2).tolist() == [0, 2, 3, 4]
+    assert apart(boxes, 0.5).tolist() == [0, 1, 2, 3, 4]
+    assert apart(Boxes3D.empty(("Car",)), 0.2).tolist() == []

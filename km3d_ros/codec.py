@@ -321,8 +321,8 @@ def decode(contract: Contract, maps: dict[str, Tensor], intrinsics: Tensor, grid
     heads = {name: gather(value, index) for name, value in maps.items() if name != "hm"}
     found = read_boxes(contract, heads, index, label, intrinsics, grid_to_image)
     weights = subset_weights(contract.keypoints_used, heat).expand(*label.shape, -1)
-    place = found["keypoints"], found["size"], found["yaw"], intrinsics[:, None], weights
-    center, valid = fit_location(*place, found["depth"] if contract.depth_head else None)
+    place = found["keypoints"], found["size"], found["yaw"], intrinsics[:, None]
+    center, valid = fit_location(*place, weights, found["depth"])
     score = logit.sigmoid() * heads["prob"][..., 0].sigmoid()
     in_front = valid & (center[..., 2] > NEAREST)
     return found | {

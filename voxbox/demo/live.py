@@ -8,6 +8,7 @@ from tqdm import tqdm
 from voxbox.demo.isolation import own_domain
 from voxbox.demo.node_process import NodeProcess
 from voxbox.demo.replay import Replay
+from voxbox.demo.session import session
 from voxbox_core.datasets.bag import Bag, DriveTopics
 
 
@@ -32,8 +33,6 @@ def replay_into_node(
     arguments = {"image": topics.image.name, "camera_info": topics.camera_info or "", "use_sim_time": "true"}
     total = min(topics.image.count, limit or topics.image.count)
     with own_domain(profile) as domain:
-        from voxbox.demo.session import session  # rclpy reads the environment when it is imported
-
         tqdm.write(f"starting the node {system} (ROS domain {domain}, this machine only)")
         with (
             NodeProcess(system, {**arguments, **parameters}, log) as node,

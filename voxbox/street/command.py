@@ -14,11 +14,16 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from voxbox.street.plan import Plan
 from voxbox_core.errors import InputError
+
+if TYPE_CHECKING:
+    from voxbox.street.kept import KeptFrames
+    from voxbox_core.datasets.street.kitti_layout import KittiWriter
 
 FORMATS = ("kitti", "mcap")
 
@@ -105,23 +110,16 @@ def render(args: argparse.Namespace) -> dict:
 
 def _render_kitti(args: argparse.Namespace, plan: Plan) -> int:
     from voxbox.street.folder import claim
-    from voxbox.street.workers import film
     from voxbox_core.datasets.street.kitti_layout import KittiWriter
 
     writer = KittiWriter(args.out, f".{args.image}", args.depth, args.instance)
     parts = {"image": writer.image_suffix, "depth": writer.depth, "instance": writer.instance}
     claim(args.out, {**plan.identity(), **parts})
-    missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
-    jobs = min(args.jobs, max(len(missing), 1))
-    done = film(plan, missing, writer.write, jobs)
-    for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
-        pass
-    return len(missing)
+    return _render_missing(plan, writer, args.jobs)
 
 
 def _render_mcap(args: argparse.Namespace, plan: Plan) -> int:
     from voxbox.street.kept import KeptFrames
-    from voxbox.street.workers import film
     from voxbox_core.datasets.bag import storage_of, write_drive
 
     if args.depth or args.instance:
@@ -129,13 +127,21 @@ def _render_mcap(args: argparse.Namespace, plan: Plan) -> int:
         raise InputError("format", "mcap", wanted, "Leave --depth and --instance out, or write a KITTI folder.")
     storage_of(args.out)  # a name that will not do is refused before the work
     kept = KeptFrames.of(args.out, plan)
-    names = [plan.name(i) for i in range(plan.frames)]
-    missing = [i for i, name in enumerate(names) if not kept.has(name)]
-    done = film(plan, missing, kept.write, min(args.jobs, max(len(missing), 1)))
+    rendered = _render_missing(plan, kept, args.jobs)
+    samples = (kept.read(plan.name(i)) for i in range(plan.frames))
+    write_drive(args.out, tqdm(samples, "writing", total=plan.frames, unit="frame"), "jpeg")
+    kept.remove()
+    return rendered
+
+
+def _render_missing(plan: Plan, store: "KittiWriter | KeptFrames", jobs: int) -> int:
+    """Render, with progress, what the store does not have yet; how many frames that were."""
+    from voxbox.street.workers import film
+
+    missing = [i for i in range(plan.frames) if not store.has(plan.name(i))]
+    done = film(plan, missing, store.write, min(jobs, max(len(missing), 1)))
     for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
         pass
-    write_drive(args.out, tqdm(map(kept.read, names), "writing", total=plan.frames, unit="frame"), "jpeg")
-    kept.remove()
     return len(missing)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
 from voxbox.training.options import add_options, given, make
-from voxbox.training.recipe import LENGTHS, PRESETS, Plan, Recipe
+from voxbox.training.recipe import LENGTHS, PARTS, PRESETS, Plan, Recipe
 from voxbox_core.datasets.augment import Augmentation
 from voxbox_core.errors import InputError
 
@@ -73,9 +73,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def plan_of(args: argparse.Namespace) -> Plan:
     """The plan that the command line describes. Raises InputError when it cannot be."""
-    parts = {"contract": Contract, "recipe": Recipe, "losses": LossWeights, "augmentation": Augmentation}
     if args.resume:
-        changed = sorted(name for cls in parts.values() for name in given(args, cls))
+        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
         if changed:
             raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
         return Plan.load(args.out / "recipe.json")
@@ -84,4 +83,4 @@ def plan_of(args: argparse.Namespace) -> Plan:
     preset = {name: dict(values) for name, values in PRESETS[args.preset].items()}
     if any(name in given(args, Recipe) for name in LENGTHS):
         preset["recipe"] = {k: v for k, v in preset["recipe"].items() if k not in LENGTHS}
-    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in parts.items()})
+    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in PARTS.items()})

@@ -88,8 +88,7 @@ class Plan:
         remedy = "Resume a run folder made by this version of voxbox."
         try:
             content = json.loads(path.read_text())
-            parts = {"contract": Contract, "recipe": Recipe, "losses": LossWeights, "augmentation": Augmentation}
-            for name, kind in parts.items():  # a default of today may not be what the run began with
+            for name, kind in PARTS.items():  # a default of today may not be what the run began with
                 if missing := {f.name for f in fields(kind)} - content[name].keys():
                     value = f"unusable ({name} without {', '.join(sorted(missing))})"
                     raise InputError(f"recipe {path}", value, "all values of this version", remedy)
@@ -104,6 +103,14 @@ class Plan:
         except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
             raise InputError(f"recipe {path}", f"unusable ({error})", "a recipe that voxbox wrote", remedy) from None
 
+
+PARTS: dict[str, Any] = {
+    "contract": Contract,
+    "recipe": Recipe,
+    "losses": LossWeights,
+    "augmentation": Augmentation,
+}
+"""What a plan is made of; the command line makes options from the fields of each."""
 
 # A preset is what differs from the defaults: of the contract, the recipe, the loss weights, the augmentation.
 Preset = dict[str, dict[str, Any]]

@@ -8,7 +8,7 @@ import pytest
 
 from voxbox_core.boxes import CORNER_SIGNS
 from voxbox_core.camera import Camera
-from voxbox_core.datasets.kitti import Calibration, label_rows, read_labels, to_boxes, write_labels
+from voxbox_core.datasets.kitti import Calibration, KittiFolder, label_rows, read_labels, to_boxes, write_labels
 from voxbox_core.datasets.sample import Sample
 from voxbox_core.datasets.street.labels import Object, annotate, extent, occlusion
 
@@ -51,6 +51,20 @@ def test_a_2d_box_is_that_of_the_label_however_the_road_is_tilted() -> None:
     truth = annotate([replace(item, camera_from_object=turn @ item.camera_from_object)], CAMERA)
     uv, _ = CAMERA.project(truth.boxes.corners()[0])
     assert truth.boxes.box2d[0] == pytest.approx(np.concatenate([uv.min(0), uv.max(0)]))
+
+
+def test_kittis_own_2d_boxes_are_outlines_to_a_hundredth_of_their_size(shared_data: Path) -> None:
+    folder = KittiFolder(shared_data / "kitti" / "mono", points=False)
+    errors = []
+    for sample in (folder[i] for i in range(len(folder))):
+        boxes = sample.boxes
+        assert boxes is not None
+        for i in np.flatnonzero((sample.truncation == 0) & np.isin(boxes.names(), ("Car", "Van", "Truck", "Cyclist"))):
+            uv, _ = sample.camera.project(boxes.corners()[i])
+            found, true = np.concatenate([uv.min(0), uv.max(0)]), boxes.box2d[i]
+            errors.append((found - true) / np.tile(true[2:] - true[:2], 2))
+    assert len(errors) > 50
+    assert np.abs(np.median(errors, 0)).max() < 0.011
 
 
 def test_of_whom_only_a_mirror_is_in_view_nothing_is_written() -> None:

@@ -176,20 +176,22 @@ def _draw_caption(canvas: np.ndarray, text: str, outline: np.ndarray, ink: Colou
 
 @dataclass(frozen=True)
 class BirdsEye:
-    """A view from above, forward up, the sensor at the bottom.
+    """A view from above, forward up.
 
-    forward: m shown ahead.  aside: m shown to either side.  scale: pixels per metre.
+    forward, behind: m shown ahead of the sensor and behind it.  aside: m shown to either side.  scale: pixels per
+    metre.
     """
 
     forward: float = 60.0
     aside: float = 25.0
     scale: float = 8.0
+    behind: float = 3.0
 
     def __post_init__(self) -> None:
-        if min(self.forward, self.aside, self.scale) <= 0:
+        if min(self.forward, self.aside, self.scale, self.behind) <= 0:
             raise InputError(
-                "BirdsEye forward, aside, scale",
-                (self.forward, self.aside, self.scale),
+                "BirdsEye forward, aside, scale, behind",
+                (self.forward, self.aside, self.scale, self.behind),
                 "positive lengths and pixels per metre",
                 "Correct the value.",
             )
@@ -197,7 +199,7 @@ class BirdsEye:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture, px."""
-        return round(2 * self.aside * self.scale), round((self.forward + _BEHIND) * self.scale)
+        return round(2 * self.aside * self.scale), round((self.forward + self.behind) * self.scale)
 
     def pixels(self, ground: np.ndarray) -> np.ndarray:
         """Ground points (..., 2) forward, left, m -> pixels (..., 2)."""
@@ -249,9 +251,6 @@ class BirdsEye:
         _lines(canvas, pixels, ink, 2, closed=True)
         middle, front = pixels.mean(0), pixels[:2].mean(0)
         _lines(canvas, np.stack([middle, front + 0.35 * (front - middle)]), ink, 2)
-
-
-_BEHIND = 3.0  # m shown behind the sensor
 
 
 def ground_corners(boxes: Boxes3D) -> np.ndarray:

@@ -13,6 +13,7 @@ from km3d_ros.contract import Contract
 from km3d_ros.geometry import KEYPOINTS, draw_kept_keypoints, fit_location
 from voxbox_core.boxes import Boxes3D, iou_3d
 from voxbox_core.errors import InputError
+from voxbox_core.losses import heatmap_focal, weighted_sum
 
 TRUSTED = 0.5  # part of its distance by which a solution may err to be worth a position gradient
 
@@ -84,7 +85,7 @@ def loss_terms(
     heads = {name: _at(maps[name], targets["index"]) for name in maps if name not in ("hm", "hm_hp", "hp_offset")}
     valid = targets["valid"].float()
     terms = {
-        "hm": focal(maps["hm"], targets["hm"], targets["hm_weight"]),
+        "hm": heatmap_focal(maps["hm"], targets["hm"], targets["hm_weight"]),
         "hps": keypoint_loss(heads["hps"], targets["hps"], targets["hps_mask"], targets["center"][..., 2]),
         "dim": masked_l1(heads["dim"], targets["dim"], valid),
         "rot": orientation_loss(heads["rot"], targets["rot"], targets["rot_mask"], valid),
@@ -95,7 +96,7 @@ def loss_terms(
         terms |= {
             "wh": masked_l1(heads["wh"], targets["wh"], valid),
             "reg": masked_l1(heads["reg"], targets["reg"], valid),
-            "hm_hp": focal(maps["hm_hp"], targets["hm_hp"]),
+            "hm_hp": heatmap_focal(maps["hm_hp"], targets["hm_hp"]),
             "hp_offset": keypoint_offset_loss(maps["hp_offset"], targets),
         }
     active = weights.scheduled(progress)
@@ -106,26 +107,7 @@ def loss_terms(
 
 def total(terms: dict[str, Tensor], weights: LossWeights, progress: float) -> Tensor:
     """The weighted sum that is minimised. Raises InputError, with every term's value, when it is not finite."""
-    scheduled = weights.scheduled(progress)
-    loss = torch.stack([scheduled[name] * value for name, value in terms.items()]).sum()
-    if not torch.isfinite(loss):
-        values = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-        raise InputError("loss", f"{loss.item()} ({values})", "finite terms", "Lower the learning rate.")
-    return loss
-
-
-def focal(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Penalty-reduced focal loss of a heat map (CenterNet, Zhou et al., 2019, eq. 1), per positive.
-
-    Positives are the cells where target is exactly 1. weight: of the negatives; positives always count.
-    """
-    probability = logits.sigmoid().clamp(1e-4, 1 - 1e-4)
-    positive = target == 1
-    on_positive = (1 - probability).square() * probability.log()
-    on_negative = (1 - target).pow(4) * probability.square() * (1 - probability).log()
-    if weight is not None:
-        on_negative = on_negative * weight
-    return -torch.where(positive, on_positive, on_negative).sum() / positive.sum().clamp(min=1)
+    return weighted_sum(terms, weights.scheduled(progress))
 
 
 def depth_weight(depth: Tensor) -> Tensor:

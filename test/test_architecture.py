@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = ({"voxbox_core"}, {"msgs"}, {"km3d_ros"}, {"voxbox"})
+FLOORS = ({"voxbox_core"}, {"msgs"}, {"km3d_ros", "point_detr3d_ros"}, {"voxbox"})
 MESSAGES = {
     "builtin_interfaces",
     "diagnostic_msgs",
@@ -59,7 +59,7 @@ def test_an_engine_is_imported_in_one_file(library):
 
 
 def test_only_nodes_and_the_node_base_import_ros():
-    for path in sources("km3d_ros"):
+    for path in sources(*FLOORS[2]):
         assert path.name == "node.py" or not (ROS | MESSAGES) & set(imported(path)), path
     for path in sources("voxbox_core"):
         inside = path.is_relative_to(ROOT / "voxbox_core" / "ros")

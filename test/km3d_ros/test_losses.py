@@ -29,33 +29,6 @@ def noisy(maps, size=0.1):
     return {n: (v + size * torch.randn(v.shape, generator=generator)).requires_grad_() for n, v in maps.items()}
 
 
-def test_focal_loss_of_a_toy_map() -> None:
-    probability = torch.tensor([[0.2, 0.1, 0.3], [0.6, 0.7, 0.1], [0.2, 0.5, 0.05]])
-    target = torch.tensor([[0.0, 0.4, 0.0], [0.4, 1.0, 0.4], [0.0, 0.4, 0.0]])
-    expected = -(0.3**2) * math.log(0.7)
-    for p, g in zip(probability.flatten().tolist(), target.flatten().tolist(), strict=True):
-        if g < 1:
-            expected -= (1 - g) ** 4 * p**2 * math.log(1 - p)
-    assert losses.focal(torch.logit(probability), target).item() == pytest.approx(expected, rel=1e-5)
-    twice = losses.focal(torch.logit(probability).repeat(2, 1, 1), target.repeat(2, 1, 1))
-    assert twice.item() == pytest.approx(expected, rel=1e-5)  # per positive
-
-
-def test_focal_loss_forgives_where_told_but_never_the_object() -> None:
-    logits, target = torch.zeros(3, 3), torch.zeros(3, 3)
-    target[1, 1] = 1.0
-    found = losses.focal(logits, target, torch.zeros(3, 3)).item()
-    assert found == pytest.approx(0.25 * math.log(2))
-
-
-def test_focal_loss_survives_certainty() -> None:
-    logits = torch.tensor([1e4, -1e4], requires_grad=True)
-    loss = losses.focal(logits, torch.tensor([0.0, 1.0]))
-    loss.backward()
-    assert loss.isfinite()
-    assert logits.grad.isfinite().all()
-
-
 @pytest.mark.parametrize(
     ("depth", "weight"),
     [

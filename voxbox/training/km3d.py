@@ -1,8 +1,6 @@
 """Training KM3D-Net: sample -> view -> targets -> network -> losses -> step, until the clock says it is over."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +21,7 @@ from voxbox.training.checkpoint import Run
 from voxbox.training.data import Draws, Frames, FromStep, open_frames
 from voxbox.training.processes import Processes
 from voxbox.training.recipe import Plan, Recipe
+from voxbox.training.running import Average, board_of, optimiser, signals
 from voxbox.training.schedule import Clock, learning_rate, stepped_rate
 from voxbox.training.validation import Validation
 from voxbox_core import weights
@@ -74,7 +73,7 @@ def train(plan: Plan, out: Path, resume: bool = False, progress_bar: bool = True
             torch.manual_seed(recipe.seed + 1 + processes.rank + run.clock.step)
     if processes.leads:
         plan.save(out / RECIPE)
-    with _signals() as stopped, _board(out, processes, run.clock.step) as board:
+    with signals() as stopped, board_of(out, processes, run.clock.step) as board:
         trainer = _Trainer(plan, out, run, processes, board, validate)
         finished = trainer.go(frames, stopped, progress_bar)
     processes.leave()
@@ -112,8 +111,8 @@ def _start(plan: Plan, processes: Processes, frames: int, resume: bool) -> Run:
     torch.manual_seed(recipe.seed + 1 + processes.rank)  # keypoint dropout differs between processes
     return Run(
         network,
-        AveragedModel(network, multi_avg_fn=_Average(recipe.ema), use_buffers=True),
-        _optimiser(network, recipe),
+        AveragedModel(network, multi_avg_fn=Average(recipe.ema), use_buffers=True),
+        optimiser(network, recipe.learning_rate, recipe.weight_decay),
         Clock(steps, recipe.minutes),
     )
 
@@ -128,28 +127,6 @@ def _take_former_weights(network: KM3DNet, recipe: Recipe) -> None:
             value, expected = f"{theirs.classes} of {theirs.mean_dims} m", f"{ours.classes} of {ours.mean_dims} m"
             raise InputError(f"classes of {recipe.initial}", value, expected, "Give weights of the same classes.")
         weights.load_known(network, former)
-
-
-@dataclass(frozen=True)
-class _Average:
-    """Exponential moving average whose memory grows with the steps done, up to `decay`."""
-
-    decay: float
-
-    def __call__(self, averaged: Any, current: Any, count: Any) -> None:
-        if not averaged[0].is_floating_point():
-            torch._foreach_copy_(averaged, current)
-            return
-        done = float(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(self.decay, (1 + done) / (10 + done)))
-
-
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation are not decayed."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
 class _Trainer:
@@ -279,24 +256,3 @@ def _report(board: SummaryWriter, bar: Any, run: Run, terms: dict[str, Tensor], 
     board.add_scalar("progress", done, step)
     shown = {name: f"{terms[name].item():.2f}" for name in ("total", "hm", "hps", "position") if name in terms}
     bar.set_postfix(done=f"{done:.0%}", **shown)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """A list that SIGTERM and SIGINT append to, instead of ending the process in mid-step."""
-    caught: list[int] = []
-    handlers = {s: signal.signal(s, lambda number, _: caught.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield caught
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _board(out: Path, processes: Processes, step: int) -> Iterator[SummaryWriter | None]:
-    if not processes.leads:
-        yield None
-        return
-    with SummaryWriter(str(out), purge_step=step or None) as board:
-        yield board

@@ -1,0 +1,47 @@
+"""The student's losses: named terms and one visible weighted sum (spec 5.2, 5.3)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from point_detr3d_ros.codec import CODE, gather, group_of_class
+from point_detr3d_ros.contract import Contract
+from point_detr3d_ros.student import Maps
+from voxbox_core.errors import InputError
+from voxbox_core.losses import heatmap_focal, weighted_sum
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term.  box: of the sum over the code's numbers; 0.25 as released.  consistency: of the
+    point-guided self-supervised loss (lambda), 0.1 as released.
+
+    Raises InputError on a negative weight.
+    """
+
+    heatmap: float = 1.0
+    box: float = 0.25
+    consistency: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise InputError(f"loss weight {name}", value, "a number, 0 or more", "Correct it.")
+
+
+def detection_terms(maps: Maps, targets: Mapping[str, Tensor], contract: Contract) -> dict[str, Tensor]:
+    """The unweighted terms of a batch, each a float32 scalar; targets are `codec.encode`'s, stacked."""
+    group = torch.tensor(group_of_class(contract), device=targets["label"].device)[targets["label"]]
+    code = gather(maps.box, group, targets["index"]).float()[..., :CODE]
+    error = (code - targets["code"]).abs().sum(-1) * targets["valid"]
+    return {
+        "heatmap": heatmap_focal(maps.heatmap.float(), targets["heatmap"]),
+        "box": error.sum() / targets["valid"].sum().clamp(min=1),
+    }
+
+
+def total(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """The weighted sum that is minimised. Raises InputError, with every term's value, when it is not finite."""
+    return weighted_sum(terms, asdict(weights))

@@ -1,0 +1,144 @@
+"""Point clouds for networks: the grid over the ground, and pillars of points that stand on its cells."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from voxbox_core.errors import InputError
+
+FEATURES = 10
+"""x y z intensity age, offset from the mean of the pillar's points (3), offset from the pillar's centre (2)."""
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells over a range of space, m. Arrays over it have y before x: [iy, ix], flat index iy * nx + ix.
+
+    Raises InputError for ranges that are no whole number of cells.
+    """
+
+    x: Range = (-51.2, 51.2)
+    y: Range = (-51.2, 51.2)
+    z: Range = (-1.0, 5.0)
+    cell: float = 0.4
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "z"):
+            low, high = (float(v) for v in getattr(self, name))
+            object.__setattr__(self, name, (low, high))
+            if not low < high:
+                raise InputError(f"grid range {name}", (low, high), "(low, high), m, low < high", "Correct it.")
+        for name in ("x", "y"):
+            low, high = getattr(self, name)
+            cells = (high - low) / self.cell if self.cell > 0 else 0.0
+            if cells < 1 or abs(cells - round(cells)) > 1e-6:
+                value = f"{(low, high)} m with cells of {self.cell} m"
+                raise InputError(f"grid range {name}", value, "a whole number of cells", "Correct one of them.")
+
+    @property
+    def nx(self) -> int:
+        return round((self.x[1] - self.x[0]) / self.cell)
+
+    @property
+    def ny(self) -> int:
+        return round((self.y[1] - self.y[0]) / self.cell)
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points (N, 3..) lie in the range: (N,) bool."""
+        inside = np.ones(len(points), bool)
+        for axis, (low, high) in enumerate((self.x, self.y, self.z)):
+            inside &= (points[:, axis] >= low) & (points[:, axis] < high)
+        return inside
+
+
+@dataclass(frozen=True)
+class Pillars:
+    """Points by the cells they stand on.
+
+    features: (n, per_pillar, FEATURES) float32, zeros where a pillar has fewer points.  cell: (n,) int64 flat index in
+    the grid, ascending.  occupied: cells with points.  overflow_pillars: of these, how many found no place.
+    overflow_points: points left out, because their pillar was full or found no place.
+    """
+
+    features: np.ndarray
+    cell: np.ndarray
+    occupied: int
+    overflow_pillars: int
+    overflow_points: int
+
+
+def pillars(points: np.ndarray, grid: Grid, per_pillar: int, max_pillars: int) -> Pillars:
+    """PointPillars' encoding (Lang et al., 2019, section 2.1; CenterPoint's ten features).
+
+    points: (P, 5) float32 x y z intensity age, m and s, with ground about z = 0; points outside of the grid, NaN among
+    them, are ignored. The same points in the same order give the same bytes: a full pillar keeps points evenly spread
+    over their order in the cloud, and of too many pillars those with the most points stay, the lower cell first.
+    """
+    inside = points[grid.contains(points)].astype(np.float32, copy=False)
+    cell = _cells(inside, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)
+    count = np.bincount(cell, minlength=grid.nx * grid.ny)
+    occupied = np.flatnonzero(count)
+    kept = occupied
+    if len(occupied) > max_pillars:
+        fullest = np.argsort(-count[occupied], kind="stable")[:max_pillars]
+        kept = np.sort(occupied[fullest])
+    row = np.full(len(count), -1, np.int64)
+    row[kept] = np.arange(len(kept))
+    features = np.zeros((len(kept), per_pillar, FEATURES), np.float32)
+    _fill(inside, cell, row, count, features)
+    _decorate(features, np.minimum(count[kept], per_pillar), kept, grid.nx, grid.cell, grid.x[0], grid.y[0])
+    placed = int(np.minimum(count[kept], per_pillar).sum())
+    return Pillars(features, kept, len(occupied), len(occupied) - len(kept), len(inside) - placed)
+
+
+@njit(cache=True)
+def _cells(points: np.ndarray, x0: float, y0: float, size: float, nx: int, ny: int) -> np.ndarray:
+    cell = np.empty(len(points), np.int64)
+    for i in range(len(points)):
+        ix = min(int((points[i, 0] - x0) / size), nx - 1)
+        iy = min(int((points[i, 1] - y0) / size), ny - 1)
+        cell[i] = iy * nx + ix
+    return cell
+
+
+@njit(cache=True)
+def _fill(points: np.ndarray, cell: np.ndarray, row: np.ndarray, count: np.ndarray, features: np.ndarray) -> None:
+    """Copy each point to its place. Of n points in a pillar of `limit` places, point k takes place floor(k limit / n)
+    when it is the first to reach it."""
+    limit = features.shape[1]
+    seen = np.zeros(len(features), np.int64)
+    for i in range(len(points)):
+        r = row[cell[i]]
+        if r < 0:
+            continue
+        k, n = seen[r], count[cell[i]]
+        seen[r] += 1
+        place = k
+        if n > limit:
+            place = k * limit // n
+            if k > 0 and (k - 1) * limit // n == place:
+                continue
+        features[r, place, :5] = points[i]
+
+
+@njit(cache=True)
+def _decorate(
+    features: np.ndarray, count: np.ndarray, cell: np.ndarray, nx: int, size: float, x0: float, y0: float
+) -> None:
+    for r in range(len(features)):
+        n = count[r]
+        mean = np.zeros(3)
+        for k in range(n):
+            for axis in range(3):
+                mean[axis] += features[r, k, axis]
+        mean /= n
+        center_x = x0 + (cell[r] % nx + 0.5) * size
+        center_y = y0 + (cell[r] // nx + 0.5) * size
+        for k in range(n):
+            for axis in range(3):
+                features[r, k, 5 + axis] = features[r, k, axis] - mean[axis]
+            features[r, k, 8] = features[r, k, 0] - center_x
+            features[r, k, 9] = features[r, k, 1] - center_y

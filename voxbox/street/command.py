@@ -3,6 +3,8 @@
   voxbox street render data/street-train --frames 8000 --seed 0
   voxbox street render data/street-val --frames 500 --seed 1000000
   voxbox street render drive.mcap --format mcap --drive --frames 100 --seed 7
+  voxbox street rig data/rig-train --frames 8000 --seed 0 --jobs 2
+  voxbox street rig data/rig-val --frames 500 --moments 1 --seed 1000000 --cameras 4
   voxbox street sheet sheet.png --frames 12
 
 The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from voxbox.street.plan import Plan
+from voxbox.street.rig import configure_rig, render_rig
 from voxbox_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +55,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     render.add_argument("--depth", action="store_true", help="write depth images too (kitti)")
     render.add_argument("--instance", action="store_true", help="write instance images too (kitti)")
+    rig = verbs.add_parser(
+        "rig", help="render what a LiDAR and the cameras around it see, into a folder", formatter_class=_Help
+    )
+    configure_rig(rig)
     sheet = verbs.add_parser(
         "sheet", help="one picture of many frames with their boxes, for eyes", formatter_class=_Help
     )
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> dict:
     """Returns what was written and how fast. Raises InputError."""
     if args.jobs < 1:
         raise InputError("number of processes", args.jobs, "at least 1", "Give --jobs.")
-    return render(args) if args.street_verb == "render" else sheet(args)
+    return {"render": render, "rig": render_rig, "sheet": sheet}[args.street_verb](args)
 
 
 def render(args: argparse.Namespace) -> dict:

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from voxbox_core.datasets.street.render import Renderer
 from voxbox_core.datasets.street.scene import Scene
 
 Result = TypeVar("Result")
+
+
+class Films(Protocol):
+    """What makes frames of a plan, in one process."""
+
+    def frame(self, index: int, /) -> Any: ...
 
 
 class Filming:
@@ -45,18 +51,25 @@ def _pattern(plan: Plan) -> LidarPattern | None:
     return pattern if plan.columns is None else replace(pattern, columns=plan.columns)
 
 
-def film(plan: Plan, indices: Sequence[int], finish: Callable[[Capture], Result], jobs: int) -> Iterator[Result]:
+def film(
+    plan: Plan,
+    indices: Sequence[int],
+    finish: Callable[[Any], Result],
+    jobs: int,
+    studio: Callable[[Any], Films] = Filming,
+) -> Iterator[Result]:
     """finish(frame) of every index, in order, computed in `jobs` processes (in this one when jobs is 1).
 
-    `finish` and its results travel between processes: a module's function or a dataclass's method.
+    studio: makes, of the plan, what each process films with. It, `finish` and its results travel between processes:
+    a class, a module's function or a dataclass's method.
     """
     if jobs == 1:
-        filming = Filming(plan)
+        filming = studio(plan)
         yield from (finish(filming.frame(i)) for i in indices)
         return
     # A forked process would share the parent's OpenGL state; a spawned one has its own.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start, (plan, finish)) as pool:
+    with ProcessPoolExecutor(jobs, context, _start, (plan, finish, studio)) as pool:
         try:
             yield from pool.map(_work, indices, chunksize=plan.moments)
         finally:
@@ -71,9 +84,9 @@ def sample_of(frame: Capture) -> Sample:
 _process: dict = {}
 
 
-def _start(plan: Plan, finish: Callable[[Capture], Result]) -> None:
+def _start(plan: Plan, finish: Callable[[Any], Result], studio: Callable[[Any], Films]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
-    _process.update(filming=Filming(plan), finish=finish)
+    _process.update(filming=studio(plan), finish=finish)
 
 
 def _work(index: int) -> Any:

@@ -6,9 +6,9 @@ import numpy as np
 from voxbox_core.datasets.street.scene import Look
 
 
-def develop(radiance: np.ndarray, look: Look, seed: int, t: float) -> np.ndarray:
-    """Linear RGB (H, W, 3) f32 -> (H, W, 3) uint8. The noise is decided by seed and time, s."""
-    rng = np.random.default_rng([seed, round(t * 1e6), 7])
+def develop(radiance: np.ndarray, look: Look, seed: int, t: float, camera: int = 0) -> np.ndarray:
+    """Linear RGB (H, W, 3) f32 -> (H, W, 3) uint8. The noise is decided by seed, time, s, and camera."""
+    rng = np.random.default_rng([seed, round(t * 1e6), 7 + camera])
     image = radiance * (look.white * look.exposure * _falloff(radiance.shape, look.vignette)).astype(np.float32)
     image = cv2.GaussianBlur(np.minimum(image, 4.0), (0, 0), look.blur)
     soft = 1.0 - np.exp(-1.3 * image)

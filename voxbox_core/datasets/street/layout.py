@@ -7,7 +7,7 @@ import numpy as np
 from voxbox_core.datasets.street.character import draw_street
 from voxbox_core.datasets.street.roadside import roadside
 from voxbox_core.datasets.street.scene import Scene
-from voxbox_core.datasets.street.traffic import traffic
+from voxbox_core.datasets.street.traffic import USUAL, Crowd, traffic
 from voxbox_core.datasets.street.viewer import draw_light, draw_look, draw_rig
 from voxbox_core.errors import InputError
 
@@ -28,14 +28,15 @@ DEFAULT = StreetSettings()
 """KITTI's size."""
 
 
-def build_scene(seed: int, settings: StreetSettings = DEFAULT) -> Scene:
-    """The street of a seed, seen in the settings' size. The same seed gives the same scene."""
+def build_scene(seed: int, settings: StreetSettings = DEFAULT, crowd: Crowd = USUAL, start: float = 0.0) -> Scene:
+    """The street of a seed, seen in the settings' size by who starts at s = start, m, of it, with a crowd on it. The
+    same arguments give the same scene."""
     rng = np.random.default_rng(seed)
     street = draw_street(rng)
-    rig, footprint = draw_rig(rng, street, settings.width, settings.height)
+    rig, footprint = draw_rig(rng, street, settings.width, settings.height, start)
     return Scene(
         seed=seed,
-        instances=traffic(rng, street, footprint),
+        instances=traffic(rng, street, footprint, crowd),
         parts=roadside(rng, street),
         light=draw_light(rng),
         look=draw_look(rng),

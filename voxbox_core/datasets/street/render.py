@@ -1,6 +1,7 @@
 """What the camera of a scene sees: colour, depth and object ids, by OpenGL without a window."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from voxbox_core.camera import Camera
 from voxbox_core.datasets.street import shaders
 from voxbox_core.datasets.street.develop import develop
 from voxbox_core.datasets.street.mesh import Mesh
-from voxbox_core.datasets.street.scene import Instance, Light, Scene
+from voxbox_core.datasets.street.scene import Instance, Light, Mount, Scene
 from voxbox_core.errors import InputError
 
 NEAR, FAR = 0.15, 700.0  # m
@@ -34,6 +35,16 @@ class Frame:
     instance: np.ndarray
     visible_pixels: np.ndarray
     amodal_pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A moment of a scene on the graphics card.  drawn: all there is.  sun, top: (4, 4) projections of the depth maps
+    for shadows and for the shade under things."""
+
+    drawn: list["_Drawn"]
+    sun: np.ndarray
+    top: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -68,36 +79,63 @@ class Renderer:
 
     def render(self, scene: Scene, t: float) -> Frame:
         """The scene at time t, s. Raises InputError when its camera is of another size."""
-        if (scene.camera.width, scene.camera.height) != (self.width, self.height):
-            found = f"{scene.camera.width}x{scene.camera.height}"
-            raise InputError(
-                "scene's camera", found, f"{self.width}x{self.height}, the renderer's", "Use another renderer."
-            )
+        self._require_size(scene.camera)
         with self._gl, self._gl.scope(self._image):
             return self._render(scene, t)
 
+    def views(self, scene: Scene, t: float, mounts: Sequence[Mount]) -> list[np.ndarray]:
+        """What other cameras on the scene's car see at time t, s: (H, W, 3) uint8 each. Shadows reach as far on all
+        sides. Raises InputError when a camera is of another size."""
+        for mount in mounts:
+            self._require_size(mount.camera)
+        world_from_ego = scene.rig.motion.pose(t)
+        images = []
+        with self._gl, self._gl.scope(self._image), self._staged(scene, t, world_from_ego[:3, 3]) as stage:
+            for k, mount in enumerate(mounts):
+                self._look(scene, stage, mount.camera, world_from_ego @ mount.ego_from_camera)
+                images.append(develop(self._read_rgb(), scene.look, scene.seed, t, k))
+        return images
+
+    def _require_size(self, camera: Camera) -> None:
+        if (camera.width, camera.height) != (self.width, self.height):
+            found = f"{camera.width}x{camera.height}"
+            raise InputError(
+                "scene's camera", found, f"{self.width}x{self.height}, the renderer's", "Use another renderer."
+            )
+
     def _render(self, scene: Scene, t: float) -> Frame:
         world_from_camera = scene.world_from_camera(t)
-        camera_from_world = np.linalg.inv(world_from_camera)
-        projection = projection_matrix(scene.camera) @ camera_from_world
+        ahead = world_from_camera[:3, 3] + world_from_camera[:3, 2] * SHADOW_REACH * 0.85
+        with self._staged(scene, t, ahead) as stage:
+            self._look(scene, stage, scene.camera, world_from_camera)
+            rgb, (instance, depth) = self._read_rgb(), self._read_truth()
+            visible = np.bincount(instance.ravel(), minlength=1 + max((i.id for i in scene.instances), default=0))
+            amodal = self._amodal(scene.camera, world_from_camera, stage.drawn, visible, t)
+        return Frame(develop(rgb, scene.look, scene.seed, t), depth, instance, visible, amodal)
+
+    @contextmanager
+    def _staged(self, scene: Scene, t: float, middle: np.ndarray) -> Iterator[_Stage]:
+        """The scene uploaded, its light set, its shadows drawn around `middle`, (3,) m."""
         buffers: list[Any] = []
         drawn = list(self._uploaded(scene, t, buffers))
         self._gl.enable_only(self._gl.DEPTH_TEST)
-        ahead = world_from_camera[:3, 3] + world_from_camera[:3, 2] * SHADOW_REACH * 0.85
-        sun = _orthographic(scene.light.sun, ahead, SHADOW_REACH, -80.0, 80.0)
-        top = _orthographic(np.array([0.0, 0.0, 1.0]), ahead, TOP_REACH, -1.0, TOP_HEIGHT)
+        sun = _orthographic(scene.light.sun, middle, SHADOW_REACH, -80.0, 80.0)
+        top = _orthographic(np.array([0.0, 0.0, 1.0]), middle, TOP_REACH, -1.0, TOP_HEIGHT)
         self._draw_depth(self._sun, sun, drawn)
         self._draw_depth(self._top, top, drawn)
         self._set_light(scene)
-        self._set_view(projection, world_from_camera, sun, top)
+        try:
+            yield _Stage(drawn, sun, top)
+        finally:
+            for resource in buffers:
+                resource.release()
+
+    def _look(self, scene: Scene, stage: _Stage, camera: Camera, world_from_camera: np.ndarray) -> None:
+        """Draw what a camera sees of the stage into the image."""
+        projection = projection_matrix(camera) @ np.linalg.inv(world_from_camera)
+        self._set_view(projection, world_from_camera, stage.sun, stage.top)
         self._shape["view_projection"].write(_gl_matrix(projection))
-        self._draw(scene, drawn)
-        rgb, instance, depth = self._read()
-        visible = np.bincount(instance.ravel(), minlength=1 + max((i.id for i in scene.instances), default=0))
-        amodal = self._amodal(scene.camera, camera_from_world, projection, drawn, visible, t)
-        for resource in buffers:
-            resource.release()
-        return Frame(develop(rgb, scene.look, scene.seed, t), depth, instance, visible, amodal)
+        self._draw(scene, stage.drawn)
 
     def _uploaded(self, scene: Scene, t: float, buffers: list[Any]) -> Iterator[_Drawn]:
         items: list[Instance | None] = [None, *scene.instances]
@@ -159,24 +197,29 @@ class Renderer:
         gl.depth_func = "<"
         self._sky.render()
 
-    def _read(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _read_rgb(self) -> np.ndarray:
+        rgb = np.frombuffer(self._rgb.read(), np.float16).reshape(self.height, self.width, 4)
+        return rgb[::-1, :, :3].astype(np.float32)
+
+    def _read_truth(self) -> tuple[np.ndarray, np.ndarray]:
+        """Object ids and depth, (H, W) each."""
         shape = (self.height, self.width)
-        rgb = np.frombuffer(self._rgb.read(), np.float16).reshape(*shape, 4)[::-1, :, :3].astype(np.float32)
         instance = np.frombuffer(self._instance.read(alignment=1), np.uint16).reshape(shape)[::-1].astype(np.int32)
         depth = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(shape)[::-1].copy()
-        return rgb, instance, depth
+        return instance, depth
 
     def _amodal(
         self,
         camera: Camera,
-        camera_from_world: np.ndarray,
-        projection: np.ndarray,
+        world_from_camera: np.ndarray,
         drawn: list[_Drawn],
         visible: np.ndarray,
         t: float,
     ) -> np.ndarray:
         """Every object that is seen is drawn once more, alone, and its pixels counted."""
         count = np.zeros_like(visible)
+        camera_from_world = np.linalg.inv(world_from_camera)
+        projection = projection_matrix(camera) @ camera_from_world
         self._gl.disable(self._gl.DEPTH_TEST)
         self._alone.use()
         self._shape["view_projection"].write(_gl_matrix(projection))

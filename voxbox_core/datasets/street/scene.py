@@ -90,6 +90,15 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A camera on the car.  name: of the camera.  ego_from_camera: (4, 4), see Rig."""
+
+    name: str
+    camera: Camera
+    ego_from_camera: np.ndarray
+
+
+@dataclass(frozen=True)
 class Rig:
     """The car that looks.  camera: for the size images are rendered at.  ego_from_camera, ego_from_lidar: (4, 4);
     ego frame: x forward, y left, z up, on the ground.  motion: of the ego frame."""

@@ -19,12 +19,15 @@ OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 EGO_SIZE = (5.0, 1.9)  # m; the camera stands at the middle of its own car
 
 
-def draw_rig(rng: np.random.Generator, street: Street, width: int, height: int) -> tuple[Rig, Motion]:
-    """The camera car, driving along one of its lanes or, standing, looking around at an angle; and its motion."""
+def draw_rig(
+    rng: np.random.Generator, street: Street, width: int, height: int, start: float = 0.0
+) -> tuple[Rig, Motion]:
+    """The camera car, driving along one of its lanes from s = start, m, on or, standing, looking around at an angle;
+    and its motion."""
     own = [lane for lane in street.lanes if lane[1] > 0]
     d, _, speed = own[rng.integers(len(own))]
     aside = 0.0 if rng.random() < 0.85 else rng.uniform(-0.6, 0.6)
-    motion = street.road.motion(0.0, d + rng.normal(0, 0.2), speed if aside == 0 else 0.0, aside)
+    motion = street.road.motion(start, d + rng.normal(0, 0.2), speed if aside == 0 else 0.0, aside)
     usual = rng.random() < 0.6
     focal = FOCAL * width * (rng.uniform(0.97, 1.03) if usual else rng.uniform(0.8, 1.35))
     cx, cy = (width - 1) / 2 + rng.normal(0, 0.008) * width, (height - 1) / 2 + rng.normal(-0.03, 0.03) * height
@@ -32,14 +35,14 @@ def draw_rig(rng: np.random.Generator, street: Street, width: int, height: int) 
     rise = CAMERA_HEIGHT + rng.normal(0, 0.05) if usual else rng.uniform(1.3, 2.0)
     pitch, roll, yaw = np.radians(np.clip(rng.normal(0, [0.9, 0.5, 0.8]), -3, 3))
     ego_from_camera = np.eye(4)
-    ego_from_camera[:3, :3] = _turned(roll, pitch, yaw) @ OPTICAL
+    ego_from_camera[:3, :3] = turned(roll, pitch, yaw) @ OPTICAL
     ego_from_camera[:3, 3] = [0.27, 0.0, rise]
     ego_from_lidar = np.eye(4)
     ego_from_lidar[:3, 3] = [0.0, 0.0, rise + 0.08]
     return Rig(camera, ego_from_camera, ego_from_lidar, motion), motion
 
 
-def _turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
+def turned(roll: float, pitch: float, yaw: float) -> np.ndarray:
     """(3, 3) rotation: roll about x, then pitch about y, then yaw about z."""
     c, s = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
     about_x = np.array([[1, 0, 0], [0, c[0], -s[0]], [0, s[0], c[0]]])

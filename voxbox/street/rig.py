@@ -1,0 +1,131 @@
+"""Render what a LiDAR and the cameras around it see: `voxbox street rig`."""
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from voxbox.street.folder import claim
+from voxbox.street.plan import Plan
+from voxbox.street.workers import film
+from voxbox_core.datasets.rig import RigSample
+from voxbox_core.datasets.rig_folder import RigWriter
+from voxbox_core.datasets.street.render import Renderer
+from voxbox_core.datasets.street.rig import RigScene, RigSettings, build_rig_scene, rig_sample
+from voxbox_core.errors import InputError
+
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class RigPlan(Plan):
+    """A Plan whose frames are RigSamples; see RigSettings for what differs: beams None for any, another in every
+    scene."""
+
+    moments: int = 3
+    width: int = RigSettings.width
+    height: int = RigSettings.height
+    beams: int | None = RigSettings.beams
+    cameras: int = RigSettings.cameras
+    sweeps: int = RigSettings.sweeps
+    randomise: bool = RigSettings.randomise
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.settings
+
+    @property
+    def settings(self) -> RigSettings:
+        return RigSettings(self.cameras, self.width, self.height, self.beams, self.columns, self.sweeps, self.randomise)
+
+
+class RigFilming:
+    """One process's renderer, if there are cameras, and the scene it filmed last."""
+
+    def __init__(self, plan: RigPlan) -> None:
+        self.plan = plan
+        self._renderer = Renderer(plan.width, plan.height) if plan.cameras else None
+        self._scene: tuple[int, RigScene] | None = None
+
+    def frame(self, index: int) -> RigSample:
+        plan = self.plan
+        seed, moment = plan.moment(index)
+        if self._scene is None or self._scene[0] != seed:
+            self._scene = seed, build_rig_scene(seed, plan.settings)
+        rng = np.random.default_rng([seed, index])
+        return rig_sample(self._scene[1], self._renderer, moment, plan.name(index), rng, plan.stamp(index))
+
+
+def configure_rig(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--frames", type=int, default=100, help="how many frames")
+    parser.add_argument("--drive", action="store_true", help="one scene in motion instead of many scenes")
+    parser.add_argument("--moments", type=int, default=RigPlan.moments, help="frames of each scene, if it is no drive")
+    parser.add_argument("--rate", type=float, default=RigPlan.rate, help="frames per second of a drive")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--cameras", type=int, default=RigPlan.cameras, help="cameras, 0 to 6, as nuScenes mounts them")
+    parser.add_argument("--width", type=int, default=RigPlan.width, help="width of an image, px")
+    parser.add_argument("--height", type=int, default=RigPlan.height, help="height of an image, px")
+    parser.add_argument(
+        "--beams", default=ANY, help="LiDAR beams: 16, 32 or 64, or any: another of them in every scene"
+    )
+    parser.add_argument("--columns", type=int, help="LiDAR firings per turn; the sensor's own when not given")
+    parser.add_argument("--sweeps", type=int, default=RigPlan.sweeps, help="turns of the LiDAR in a cloud")
+    parser.add_argument(
+        "--usual", action="store_true", help="the usual sensor in its usual place, not another in every scene"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+
+
+def render_rig(args: argparse.Namespace) -> dict:
+    """Returns what was written and how fast. Raises InputError."""
+    plan = RigPlan(
+        frames=args.frames,
+        seed=args.seed,
+        drive=args.drive,
+        moments=args.moments,
+        rate=args.rate,
+        width=args.width,
+        height=args.height,
+        beams=_beams(args.beams),
+        columns=args.columns,
+        cameras=args.cameras,
+        sweeps=args.sweeps,
+        randomise=not args.usual,
+    )
+    start = time.perf_counter()
+    claim(args.out, plan.identity())
+    rendered = _render_missing(plan, RigWriter(args.out), args.jobs)
+    seconds = time.perf_counter() - start
+    speed = rendered / seconds
+    print(f"{args.out}: {rendered} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes")
+    return {
+        "out": str(args.out),
+        "frames": plan.frames,
+        "rendered": rendered,
+        "seconds": seconds,
+        "frames_per_second": speed,
+        "jobs": args.jobs,
+        "plan": plan.identity(),
+    }
+
+
+def _beams(given: str) -> int | None:
+    if given == ANY:
+        return None
+    if not given.isdecimal():
+        raise InputError("LiDAR beams", repr(given), f"a number, or {ANY}", "Give --beams.")
+    return int(given)
+
+
+def _render_missing(plan: RigPlan, writer: RigWriter, jobs: int) -> int:
+    """Render, with progress, what is not there yet; how many frames that were."""
+    missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
+    done = film(plan, missing, writer.write, min(jobs, max(len(missing), 1)), RigFilming)
+    for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
+        pass
+    return len(missing)

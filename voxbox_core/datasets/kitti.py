@@ -390,7 +390,7 @@ class KittiFolder:
     def __getitem__(self, index: int) -> Sample:
         name = self.names[index]
         calibration = self.calibration(index)
-        image = _read_image(self._images[name])
+        image = read_image(self._images[name])
         sample = Sample(
             name=name,
             image=image,
@@ -421,20 +421,20 @@ class KittiFolder:
 
     def _read_points(self, name: str) -> np.ndarray | None:
         path = self.root / "velodyne" / f"{name}.bin"
-        if not self.points or not path.is_file():
-            return None
-        if path.stat().st_size % 16:
-            raise InputError(
-                f"size of {path}",
-                f"{path.stat().st_size} bytes",
-                "a multiple of 16 (x y z intensity)",
-                "Restore it.",
-            )
-        return np.fromfile(path, dtype=np.float32).reshape(-1, 4)
+        return read_points(path) if self.points and path.is_file() else None
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
+def read_points(path: Path) -> np.ndarray:
+    """(P, 4) float32 x y z, m, and intensity, 0..1, in the LiDAR frame (x forward, y left, z up). Raises InputError
+    for a file of another size."""
+    size = path.stat().st_size
+    if size % 16:
+        raise InputError(f"size of {path}", f"{size} bytes", "a multiple of 16 (x y z intensity)", "Restore it.")
+    return np.fromfile(path, dtype=np.float32).reshape(-1, 4)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB. Raises InputError for what is no image."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise InputError(f"image {path}", "unreadable", "a whole png or jpg file", "Restore it from its source.")

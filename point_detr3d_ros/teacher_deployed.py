@@ -1,0 +1,118 @@
+"""The teacher as three graphs: two encode a frame, the third decodes any number of prompts of it.
+
+Pyramids travel between them as tables of `rows_of`, ready to be sampled. Standard operations alone, static shapes but
+for the leading dimension of DYNAMIC inputs. Export with torch.onnx.export(..., dynamo=True) of `eval()`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from point_detr3d_ros.contract import STRIDES, Contract
+from point_detr3d_ros.images import SLOTS, Cameras, image_sizes
+from point_detr3d_ros.sampling import rows_of
+from point_detr3d_ros.teacher import Teacher
+from voxbox_core.cloud import FEATURES
+
+
+class LidarPyramid(nn.Module):
+    """Pillars of one cloud to the rows of its maps of the ground.
+
+    features: (P, per_pillar, FEATURES) float32.  cell: (P,) int64, iy nx + ix.  P is at least 1:
+    an empty cloud is a pillar of zeros. Where an engine wants a fixed P, repeat a pillar together with its cell.
+    Returns ground: (1, R, dim).
+    """
+
+    INPUTS = ("features", "cell")
+    OUTPUTS = ("ground",)
+    DYNAMIC = ("features", "cell")
+
+    def __init__(self, teacher: Teacher) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.contract = teacher.contract
+
+    def forward(self, features: Tensor, cell: Tensor) -> Tensor:
+        return rows_of(self.teacher.encode_lidar(features, cell, 1))
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Inputs of the right shapes, for tracing: three pillars."""
+        return torch.zeros(3, self.contract.per_pillar, FEATURES), torch.arange(3)
+
+
+class ImagePyramid(nn.Module):
+    """Images to the rows of their pyramids.
+
+    images: (N, image_height, image_width, 3) uint8 RGB, warped to the network's input; N from 1 to SLOTS.
+    Returns image_rows: (N, R, dim).
+    """
+
+    INPUTS = ("images",)
+    OUTPUTS = ("image_rows",)
+    DYNAMIC = ("images",)
+
+    def __init__(self, teacher: Teacher) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.contract = teacher.contract
+
+    def forward(self, images: Tensor) -> Tensor:
+        return rows_of(self.teacher.encode_images(images))
+
+    def example(self) -> tuple[Tensor]:
+        """Inputs of the right shapes, for tracing: two grey images."""
+        return (torch.full((2, self.contract.image_height, self.contract.image_width, 3), 128, dtype=torch.uint8),)
+
+
+class PromptDecoder(nn.Module):
+    """Prompts of one encoded frame to boxes, everything in the network frame (LiDAR frame, ground at z = 0).
+
+    ground: (1, R, dim) of LidarPyramid.  points: (Q, 3) float32, m.  label: (Q,) int64; Q from 1.
+    With cameras: image_rows (SLOTS, R', dim) of ImagePyramid, zeros where there is no camera; image_from_lidar
+    (SLOTS, 3, 4) float32, to pixels of the network's input, any finite numbers where there is no camera; camera_valid
+    (SLOTS,) float32, 1 or 0.
+    Returns score (Q, C), probability of every class: that of `label` judges the box; center (Q, 3), m; size (Q, 3)
+    length, width, height, m; heading (Q, 2), sine and cosine of the yaw, not normalised.
+    """
+
+    OUTPUTS = ("score", "center", "size", "heading")
+    DYNAMIC = ("points", "label")
+
+    def __init__(self, teacher: Teacher) -> None:
+        super().__init__()
+        self.decoder = teacher.decoder
+        self.contract = teacher.contract
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Their names, in order."""
+        more = ("image_rows", "image_from_lidar", "camera_valid") if self.contract.cameras else ()
+        return ("ground", "points", "label", *more)
+
+    def forward(
+        self,
+        ground: Tensor,
+        points: Tensor,
+        label: Tensor,
+        image_rows: Tensor | None = None,
+        image_from_lidar: Tensor | None = None,
+        camera_valid: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        cameras = None
+        if image_rows is not None and image_from_lidar is not None and camera_valid is not None:
+            image = torch.arange(SLOTS, device=image_rows.device)[None]
+            cameras = Cameras(image_rows, image_from_lidar[None], image, camera_valid[None])
+        found = self.decoder(ground, points, label, torch.zeros_like(label), cameras)
+        return found.score_logit.sigmoid(), found.center, found.size, found.heading
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of the right shapes, for tracing: five prompts."""
+        contract = self.contract
+        cells = sum((contract.grid.ny // s) * (contract.grid.nx // s) for s in STRIDES)
+        ground = (torch.zeros(1, cells, contract.dim), torch.ones(5, 3), torch.zeros(5, dtype=torch.int64))
+        return (*ground, *no_cameras(contract)) if contract.cameras else ground
+
+
+def no_cameras(contract: Contract) -> tuple[Tensor, Tensor, Tensor]:
+    """image_rows, image_from_lidar and camera_valid of a frame without any image."""
+    cells = sum(height * width for height, width in image_sizes(contract))
+    return torch.zeros(SLOTS, cells, contract.dim), torch.zeros(SLOTS, 3, 4), torch.zeros(SLOTS)

@@ -1,7 +1,5 @@
 """Objects of labelled frames, pasted into others (ground-truth sampling, Yan et al., 2018)."""
 
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,9 +75,11 @@ class ObjectBank:
                 tuple(str(name) for name in a["classes"]), Axes.BODY,
             )  # fmt: skip
             return cls(boxes, a["points"], a["start"], a["height"], a["frame"])
-        except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            value = f"unreadable ({error})"
-            raise InputError(f"object bank {path}", value, "a bank as saved", "Delete it; it is built again.") from None
+        except Exception as error:  # a damaged file makes numpy and zipfile raise whatever they stumble over
+            value = f"unreadable ({' '.join(str(error).split()) or type(error).__name__})"
+            raise InputError(
+                f"object bank {path}", value, "a bank as saved", "Delete it; it is built again."
+            ) from error
 
     def object_points(self, index: int, height: float) -> np.ndarray:
         """(P, 5): the points of an object, for a LiDAR `height` m above the ground: it stands on that ground."""

@@ -116,8 +116,8 @@ class Transform:
     def apply(self, sample: RigSample) -> RigSample:
         """The sample in the augmented world; cameras keep their images and see it by skewed extrinsics.
 
-        The height scales with the cloud, so that ground stays at z = 0 for networks; `lift` is a wrong height, which
-        they are not told.
+        The sample is in the LiDAR frame still, not `grounded`: rings are those of the frame's origin. Its height scales
+        with it, so that ground stays at z = 0 for networks; `lift` is a wrong height, which they are not told.
         """
         inverse = np.linalg.inv(self.matrix)
         points = self.points(sample.points)
@@ -154,10 +154,6 @@ class Transform:
     def prompts(self, prompts: Prompts) -> Prompts:
         """Prompts of the LiDAR frame in the augmented world."""
         return replace(prompts, points=prompts.points @ self.matrix[:3, :3].T + self.matrix[:3, 3])
-
-    def image_from_lidar(self, image_from_lidar: np.ndarray) -> np.ndarray:
-        """(..., 3 or 4, 4), to pixels from the LiDAR frame -> from the augmented one."""
-        return image_from_lidar @ np.linalg.inv(self.matrix)
 
 
 @njit(cache=True)

@@ -45,9 +45,10 @@ def simulate(
 ) -> Prompts:
     """A point for every box of the sample, in the order of the boxes (spec 2.4 and 11.5).
 
-    mean_heights: m, of each of the boxes' classes.  random: a generator draws anew at every call; a seed gives every
-    object a point of its own for ever, by the sample's name and the object's place among its boxes, so call it before
-    boxes are filtered. Under other settings a seed's points lie in the same directions, farther out or nearer.
+    sample: in the LiDAR frame, where the sensor is at the origin.  mean_heights: m, of each of the boxes' classes.
+    random: a generator draws anew at every call; a seed gives every object a point of its own for ever, by the
+    sample's name and the object's place among its boxes, so call it before boxes are filtered. Under other settings a
+    seed's points lie in the same directions, farther out or nearer.
     Raises InputError for a sample without boxes.
     """
     boxes = sample.boxes

@@ -1,7 +1,5 @@
 """Point-guided self-supervised learning: at the objects, two views of a cloud must look alike (spec 5.3)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,29 +8,9 @@ from torch.nn import functional as F
 from point_detr3d_ros.contract import OUTPUT_STRIDE, Contract
 from point_detr3d_ros.gaussian import draw_gaussian, gaussian_radius
 from voxbox_core.datasets.rig import Prompts
-from voxbox_core.errors import InputError
 
 VISIBLE = 0.999  # part of a cell that must be sampled from within the map; the rest of it would be zeros
 _LEAST_NORM = 1e-3  # of features: lesser ones, of empty cells, are not blown up to directions, nor their gradients
-
-
-@dataclass(frozen=True)
-class Consistency:
-    """How the views are compared. Raises InputError on a value out of range.
-
-    weight: of the loss, the paper's lambda.  size_factor: of the Gaussians about the points, the paper's kappa: 1, 2
-    or 4.  full_map: whether every cell counts instead, as in the ablation.
-    """
-
-    weight: float = 0.1
-    size_factor: float = 1.0
-    full_map: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.weight >= 0:
-            raise InputError("consistency weight", self.weight, "a number, 0 or more", "Correct it.")
-        if not self.size_factor > 0:
-            raise InputError("consistency size_factor", self.size_factor, "a positive number", "Correct it.")
 
 
 def point_mask(prompts: Prompts, contract: Contract, size_factor: float) -> tuple[np.ndarray, int]:

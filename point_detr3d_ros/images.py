@@ -43,7 +43,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, H, W, 3) uint8 RGB of the contract's size, N may be 0 -> [(N, dim, H / s, W / s)], s = 4, 8, 16."""
-        if not len(images):  # which batch norm would refuse
+        if images.shape[0] == 0:  # which batch norm would refuse; len() would fix the number in exported graphs
             return [
                 torch.zeros(0, self.contract.dim, h, w, device=images.device) for h, w in image_sizes(self.contract)
             ]
@@ -77,7 +77,7 @@ class Cameras:
     def of_frames(cls, maps: Sequence[Tensor], image_from_lidar: Sequence[Tensor]) -> "Cameras":
         """Of F frames with n_f cameras each, from their (n_f, 3, 4) matrices, on any device, and from all their images'
         maps [(sum of n_f, dim, h, w)], frame after frame."""
-        rows = rows_of(maps)
+        rows = rows_of([level.float() for level in maps])  # and matrices with them: bfloat16 is metres off
         frames, slots = len(image_from_lidar), max((len(m) for m in image_from_lidar), default=0)
         matrix = rows.new_zeros(frames, slots, 3, 4)
         valid = rows.new_zeros(frames, slots)

@@ -31,8 +31,8 @@ class LidarPyramid(nn.Module):
         self.teacher = teacher
         self.contract = teacher.contract
 
-    def forward(self, features: Tensor, cell: Tensor) -> Tensor:
-        return rows_of(self.teacher.encode_lidar(features, cell, 1))
+    def forward(self, features: Tensor, cell: Tensor) -> tuple[Tensor]:
+        return (rows_of(self.teacher.encode_lidar(features, cell, 1)),)
 
     def example(self) -> tuple[Tensor, Tensor]:
         """Inputs of the right shapes, for tracing: three pillars."""
@@ -55,8 +55,8 @@ class ImagePyramid(nn.Module):
         self.teacher = teacher
         self.contract = teacher.contract
 
-    def forward(self, images: Tensor) -> Tensor:
-        return rows_of(self.teacher.encode_images(images))
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (rows_of(self.teacher.encode_images(images)),)
 
     def example(self) -> tuple[Tensor]:
         """Inputs of the right shapes, for tracing: two grey images."""

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from point_detr3d_ros.consistency import Consistency, align, consistency_loss, feature_spread, point_mask
+from point_detr3d_ros.consistency import align, consistency_loss, feature_spread, point_mask
 from point_detr3d_ros.contract import Contract
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
 from voxbox_core.datasets.rig import Prompts
-from voxbox_core.errors import InputError
 
 CONTRACT = Contract()
 OBLONG = Contract(x=(0.0, 70.4), y=(-40.0, 40.0))
@@ -133,9 +132,3 @@ def test_the_spread_tells_a_collapse():
     free = torch.randn(2, 32, 64, 64)
     assert feature_spread(free) == pytest.approx(1.0, abs=0.05)
     assert feature_spread(free[:1, :, :1, :1].expand_as(free[:1]) + 1e-4 * free[:1]) < 0.01
-
-
-@pytest.mark.parametrize(("name", "value"), [("weight", -0.1), ("size_factor", 0.0), ("weight", np.nan)])
-def test_settings_out_of_range_are_refused(name, value):
-    with pytest.raises(InputError, match=name):
-        Consistency(**{name: value})

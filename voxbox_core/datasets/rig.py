@@ -1,8 +1,9 @@
 """One moment of a LiDAR and the cameras around it, of any data set."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numba import njit
 
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
@@ -101,6 +102,24 @@ class RigSample:
             raise InputError(f"axes of the boxes of {self.name}", self.boxes.axes.name, "BODY", "Transform them.")
         _require_shape(f"hits of {self.name}", self.hits, (len(self.boxes),))
 
+    def grounded(self) -> "RigSample":
+        """The same in the network frame: that of the LiDAR, shifted down to the ground below it."""
+        up = np.array([0.0, 0.0, self.height])
+        points = self.points.copy()
+        points[:, 2] += np.float32(self.height)
+        lidar_from_ground = np.eye(4)
+        lidar_from_ground[:3, 3] = -up
+        world = self.world_from_lidar
+        return replace(
+            self,
+            points=points,
+            height=0.0,
+            views=tuple(replace(v, camera_from_lidar=v.camera_from_lidar @ lidar_from_ground) for v in self.views),
+            boxes=None if self.boxes is None else replace(self.boxes, center=self.boxes.center + up),
+            prompts=None if self.prompts is None else replace(self.prompts, points=self.prompts.points + up),
+            world_from_lidar=None if world is None else world @ lidar_from_ground,
+        )
+
 
 def _require_shape(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.shape(array) != shape:
@@ -110,11 +129,20 @@ def _require_shape(what: str, array: np.ndarray, shape: tuple[int, ...]) -> None
 def points_in_boxes(points: np.ndarray, boxes: Boxes3D, margin: float = 0.0) -> np.ndarray:
     """Which points (P, 3..) lie in which of N boxes of the same frame (Axes.BODY), grown by `margin`, m, on every
     side: (N, P) bool."""
-    inside = np.zeros((len(boxes), len(points)), bool)
-    xyz = points[:, :3]
-    for i in range(len(boxes)):
-        half = boxes.size[i] / 2 + margin
-        near = np.flatnonzero(((xyz[:, :2] - boxes.center[i, :2]) ** 2).sum(-1) <= half[0] ** 2 + half[1] ** 2)
-        local = (xyz[near] - boxes.center[i]) @ boxes.rotation()[i]
-        inside[i, near] = (np.abs(local) <= half).all(-1)
+    inside = np.zeros((len(boxes), len(points)), np.bool_)
+    _mark(points, boxes.center, boxes.size / 2 + margin, np.ascontiguousarray(boxes.rotation()), inside)
     return inside
+
+
+@njit(cache=True)
+def _mark(points: np.ndarray, center: np.ndarray, half: np.ndarray, rotation: np.ndarray, inside: np.ndarray) -> None:
+    for n in range(len(center)):
+        reach = half[n, 0] ** 2 + half[n, 1] ** 2
+        for i in range(len(points)):
+            dx, dy = points[i, 0] - center[n, 0], points[i, 1] - center[n, 1]
+            if dx * dx + dy * dy > reach:
+                continue
+            along = abs(rotation[n, 0, 0] * dx + rotation[n, 1, 0] * dy)
+            across = abs(rotation[n, 0, 1] * dx + rotation[n, 1, 1] * dy)
+            upright = abs(points[i, 2] - center[n, 2])
+            inside[n, i] = along <= half[n, 0] and across <= half[n, 1] and upright <= half[n, 2]

@@ -1,0 +1,180 @@
+"""The recipe of Point-DETR3D: everything a researcher may change, with its default, its help and its check."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from point_detr3d_ros.contract import Contract
+from point_detr3d_ros.losses import LossWeights
+from point_detr3d_ros.teacher_losses import TeacherLossWeights
+from voxbox.training.options import option
+from voxbox_core.datasets.augment_cloud import CloudAugmentation
+from voxbox_core.datasets.prompts import PromptSettings
+from voxbox_core.errors import InputError
+from voxbox_core.files import write_json
+
+STAGES = ("s0", "s1", "s2", "s3")
+SPLITS = ("scene", "time")
+COMPARED = ("none", "all", "points")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Raises InputError on a value that cannot be; the command line makes options from the fields."""
+
+    data: tuple[str, ...] = option((), "training folders of rig frames (`voxbox street rig`)")
+    validation: tuple[str, ...] = option((), "validation folders of rig frames")
+    labelled: float = option(5.0, "percent of the frames whose boxes may be used; the others have points alone")
+    split: str = option("scene", "which frames have boxes: whole scenes at random, or the first in time, as published")
+    split_seed: int = option(0, "seed of the split and of the points of frames without boxes")
+    pretrain_steps: int = option(1500, "steps of stage s0: the student on boxes alone")
+    teacher_steps: int = option(1500, "steps of stage s1: the teacher on boxes")
+    student_steps: int = option(3000, "steps of stage s3: the student on boxes and pseudo boxes")
+    batch: int = option(8, "clouds per step of the student")
+    teacher_batch: int = option(4, "clouds per step of the teacher")
+    learning_rate: float = option(3e-3, "peak learning rate of AdamW for the student")
+    teacher_learning_rate: float = option(2e-3, "peak learning rate of AdamW for the teacher")
+    warmup: float = option(0.1, "fraction of a stage with rising learning rate")
+    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only")
+    clip: float = option(35.0, "largest gradient norm")
+    ema: float = option(0.995, "decay per step of the averaged weights, which are validated and released")
+    precision: str = option("bf16", "of the forward pass: bf16 or fp32; geometry and losses are float32")
+    balance: bool = option(True, "draw frames so that all classes are seen alike often (CBGS)")
+    paste: int = option(3, "paste objects of boxed frames until a cloud has so many of each class; 0 pastes none")
+    compare: str = option("points", "where two views of a cloud must look alike in s3: none, all (the map) or points")
+    size_factor: float = option(1.0, "of the places about the points where views are compared (kappa)")
+    initial: str = option("", "weights.pt of a former student to begin s0 and s3 with; they begin anew when empty")
+    pseudo_labels: str = option("", "pseudo labels of another run for s3, instead of this run's")
+    validate_every: float = option(0.25, "fraction of a stage between validations")
+    validation_frames: int = option(150, "most frames per validation, evenly spread")
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
+    workers: int = option(0, "processes that prepare clouds; 0 does it in the training process")
+    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
+    seed: int = option(0, "seed of weights, order and augmentation")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", tuple(self.data))
+        object.__setattr__(self, "validation", tuple(self.validation))
+        self._require(len(self.data) > 0, "data", "at least one folder", "Give --data.")
+        self._require(0 < self.labelled <= 100, "labelled", "percent, above 0 and at most 100")
+        self._require(self.split in SPLITS, "split", f"one of {SPLITS}")
+        self._require(self.compare in COMPARED, "compare", f"one of {COMPARED}")
+        for name in (
+            "pretrain_steps",
+            "teacher_steps",
+            "student_steps",
+            "batch",
+            "teacher_batch",
+            "validation_frames",
+            "clip",
+        ):
+            self._require(getattr(self, name) > 0, name, "more than zero")
+        for name in (
+            "learning_rate",
+            "teacher_learning_rate",
+            "validation_frames",
+            "checkpoint_minutes",
+            "size_factor",
+        ):
+            self._require(getattr(self, name) > 0, name, "more than zero")
+        for name in ("weight_decay", "paste", "workers", "threads", "seed", "split_seed"):
+            self._require(getattr(self, name) >= 0, name, "zero or more")
+        for name in ("warmup", "ema"):
+            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
+        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the stage, in (0, 1]")
+        self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
+
+    def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
+        if not holds:
+            raise InputError(f"recipe value {name}", getattr(self, name), expected, remedy)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a run. Saved as recipe.json with it.
+
+    augmentation: of the student's (strong) view and of the teacher's clouds.  prompts: how clicks fall in training.
+    """
+
+    contract: Contract
+    recipe: Recipe
+    losses: LossWeights
+    teacher_losses: TeacherLossWeights
+    augmentation: CloudAugmentation
+    prompts: PromptSettings
+
+    def save(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """Reads what `save` wrote. Raises InputError for anything else."""
+        remedy = "Resume a run folder made by this version of voxbox."
+        try:
+            content = json.loads(path.read_text())
+            for name, kind in PARTS.items():  # a default of today may not be what the run began with
+                if missing := {f.name for f in fields(kind)} - content[name].keys():
+                    value = f"unusable ({name} without {', '.join(sorted(missing))})"
+                    raise InputError(f"recipe {path}", value, "all values of this version", remedy)
+            contract = Contract.from_json(json.dumps(content["contract"]))
+            others = {name: kind(**content[name]) for name, kind in PARTS.items() if name != "contract"}
+            return cls(contract=contract, **others)
+        except FileNotFoundError:
+            raise InputError(f"recipe {path}", "absent", "the recipe of a run", remedy) from None
+        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
+            raise InputError(f"recipe {path}", f"unusable ({error})", "a recipe that voxbox wrote", remedy) from None
+
+
+PARTS: dict[str, Any] = {
+    "contract": Contract,
+    "recipe": Recipe,
+    "losses": LossWeights,
+    "teacher_losses": TeacherLossWeights,
+    "augmentation": CloudAugmentation,
+    "prompts": PromptSettings,
+}
+"""What a plan is made of; the command line makes options from the fields of some."""
+
+# A preset is what differs from the defaults, part by part.
+Preset = dict[str, dict[str, Any]]
+_BASE, _STRONG = asdict(CloudAugmentation.base()), asdict(CloudAugmentation.strong())
+PRESETS: dict[str, Preset] = {
+    # The released model: a LiDAR's whole surroundings, and clouds varied so that it carries over to other sensors.
+    "street": {
+        "losses": {"box": 0.5},
+        "augmentation": _BASE
+        | {"scale_min": 0.9, "scale_max": 1.1, "translation": 0.3, "lift": 0.1, "dropout": 0.3, "thinning": 0.3}
+        | {"intensity": 0.5, "intensity_off": 0.2},
+    },
+    # A smaller surrounding, for experiments that need many runs.
+    "compact": {
+        "contract": {"x": (-32.0, 32.0), "y": (-32.0, 32.0), "max_pillars": 10000},
+        "losses": {"box": 0.5},
+        "augmentation": _BASE,
+    },
+    # Sizes, augmentation and weights as published, of the pillar variant.
+    "paper": {
+        "contract": {
+            "z": (-3.2, 4.8),
+            "cell": 0.2,
+            "per_pillar": 20,
+            "max_pillars": 40000,
+            "pillar_channels": 64,
+            "stage_channels": (64, 128, 256),
+            "stage_layers": (3, 5, 5),
+            "neck_channels": 128,
+            "head_channels": 64,
+            "dim": 256,
+            "heads": 8,
+            "free_points": 16,
+            "roi_grid": 7,
+            "ffn": 512,
+        },
+        "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3},
+        "losses": {"box": 0.25},
+        "teacher_losses": {"box": 0.25},
+        "augmentation": _STRONG,
+        "prompts": {"surface": 0.0, "ground": 0.0},
+    },
+}

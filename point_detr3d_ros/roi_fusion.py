@@ -101,13 +101,13 @@ class Attention(nn.Module):
     def weights(self, query: Tensor, layer: nn.Linear) -> Tensor:
         """(Q, dim) -> (Q, heads, LEVELS, points), that sum to 1 over each head's levels and points."""
         points = layer.out_features // (self.heads * LEVELS)
-        flat = layer(query).view(len(query), self.heads, LEVELS * points).softmax(-1)
+        flat = layer(query).view(query.shape[0], self.heads, LEVELS * points).softmax(-1)
         return flat.unflatten(-1, (LEVELS, points))
 
     def offsets(self, query: Tensor, layer: nn.Linear) -> Tensor:
         """(Q, dim) -> (Q, heads, LEVELS, points, 2)."""
         points = layer.out_features // (self.heads * LEVELS * 2)
-        return layer(query).view(len(query), self.heads, LEVELS, points, 2)
+        return layer(query).view(query.shape[0], self.heads, LEVELS, points, 2)
 
 
 class LidarAttention(Attention):
@@ -156,7 +156,7 @@ class CameraAttention(Attention):
     def forward(self, query: Tensor, rois: Rois, cameras: Cameras, frame: Tensor) -> Tensor:
         """query: (Q, dim).  frame: (Q,) which of the cameras' F frames.  -> (Q, dim), zeros where no camera sees."""
         slots = cameras.valid.shape[1]
-        if slots == 0 or len(cameras.rows) == 0:
+        if slots == 0 or cameras.rows.shape[0] == 0:
             return torch.zeros_like(query)
         matrix, valid = cameras.image_from_lidar[frame], cameras.valid[frame][:, :, None, None, None]
         location, weight = self._free(query, rois, matrix)
@@ -165,14 +165,14 @@ class CameraAttention(Attention):
             location, weight = torch.cat([location, grid], 4), torch.cat([weight, grid_weight], 4)
         image = cameras.image[frame].flatten()
         seen = weighted_sum(cameras.rows, self.sizes, image, location.flatten(0, 1), (weight * valid).flatten(0, 1))
-        answers = seen.view(len(query), slots, self.contract.dim)
+        answers = seen.view(query.shape[0], slots, self.contract.dim)
         asked = query[:, None].expand(-1, slots, -1)
         gate = self.gate(torch.cat([asked, answers], 2)).sigmoid()
         return self.out((gate * answers).sum(1))
 
     def _free(self, query: Tensor, rois: Rois, matrix: Tensor) -> tuple[Tensor, Tensor]:
         """Locations (Q, S, heads, LEVELS, free, 2) and weights, 0 for points behind a camera or outside its image."""
-        raw = self.free_offset(query).view(len(query), self.heads * self.free, 3)
+        raw = self.free_offset(query).view(query.shape[0], self.heads * self.free, 3)
         offset = (2 * raw.sigmoid() - 1) * query.new_tensor(REACH)
         location, depth = project(rois.center[:, None] + offset, matrix, self.contract)
         inside = ((location >= 0) & (location <= 1)).all(-1) & (depth > NEAREST)

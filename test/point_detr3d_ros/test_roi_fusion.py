@@ -136,8 +136,21 @@ def test_a_box_behind_the_camera_weighs_nothing(contract) -> None:
     boxes = random_boxes()
     matrix = torch.from_numpy(camera_matrix(contract, math.pi)).float().expand(len(boxes), 1, 3, 4)
     attention = CameraAttention(contract)
+    torch.nn.init.zeros_(attention.free_offset.bias)  # free points lie at the centre
     query, _ = asked(contract, len(boxes))
     assert not attention._grid(query, rois_of(boxes), matrix)[1].any()
+    assert not attention._free(query, rois_of(boxes), matrix)[1].any()
+
+
+def test_free_points_count_where_the_image_shows_them(contract) -> None:
+    boxes = random_boxes()
+    matrix = torch.from_numpy(camera_matrix(contract)).float().expand(len(boxes), 1, 3, 4)
+    attention = CameraAttention(contract)
+    location, weight = attention._free(asked(contract, len(boxes))[0], rois_of(boxes), matrix)
+    outside = ((location < 0) | (location > 1)).any(-1)
+    assert 0.1 < outside.float().mean() < 0.9
+    assert not weight[outside].any()
+    assert ((weight > 0) | outside).float().mean() > 0.9  # the others lie behind the camera
 
 
 def test_offsets_and_weights_begin_as_they_should(contract) -> None:

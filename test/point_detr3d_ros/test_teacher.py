@@ -15,21 +15,22 @@ from voxbox_core.cloud import pillars
 FIELDS = ("score_logit", "center", "size", "log_size", "heading")
 
 
-def encoded(teacher, frames=2, cameras=2, seed=0):
-    """Random maps of the ground and cameras of some frames."""
+def encoded(teacher, frames=2, seed=0):
+    """Random maps of the ground, and two cameras, of some frames."""
     contract = teacher.contract
     generator = torch.Generator().manual_seed(seed)
     sizes = [(contract.grid.ny // s, contract.grid.nx // s) for s in (2, 4, 8)]
     ground = [torch.randn(frames, contract.dim, h, w, generator=generator) for h, w in sizes]
     if teacher.images is None:
         return ground, None
-    shape = (frames * cameras, contract.image_height, contract.image_width, 3)
+    shape = (2 * frames, contract.image_height, contract.image_width, 3)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     ahead = torch.tensor([[32.0, -40.0, 0.0, 0.0], [16.0, 0.0, -40.0, 60.0], [1.0, 0.0, 0.0, 0.0]])
     back = ahead @ torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
     with torch.no_grad():
         maps = teacher.encode_images(images)
-    return ground, Cameras.of_frames(maps, [torch.stack([ahead, back])[:cameras]] * frames)
+    pair = torch.stack([ahead, back])
+    return ground, Cameras.of_frames(maps, [pair.flip(0) if f % 2 else pair for f in range(frames)])
 
 
 def prompts(contract, count, seed=0):
@@ -92,6 +93,16 @@ def test_cameras_and_clicks_matter(contract) -> None:
     assert (with_images.center - points).abs().max() < 2.0
     ratio = with_images.size / torch.tensor(contract.mean_sizes)[label]
     torch.testing.assert_close(ratio.log(), with_images.log_size, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_boxes_are_told_from_the_click(teacher) -> None:
+    """Also where the attention begins elsewhere."""
+    ground, cameras = encoded(teacher)
+    points, label = prompts(teacher.contract, 5)
+    for parameter in teacher.decoder.regress[-1].parameters():
+        parameter.zero_()
+    assert torch.equal(teacher.decode(ground, points, label, None, cameras).center, points)
 
 
 def test_no_prompt_at_all(teacher) -> None:

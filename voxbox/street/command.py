@@ -5,6 +5,7 @@
   voxbox street render drive.mcap --format mcap --drive --frames 100 --seed 7
   voxbox street rig data/rig-train --frames 8000 --seed 0 --jobs 2
   voxbox street rig data/rig-val --frames 500 --moments 1 --seed 1000000 --cameras 4
+  voxbox street rig rig.mcap --format mcap --drive --frames 100 --seed 7 --cameras 6 --beams 32
   voxbox street sheet sheet.png --frames 12
 
 The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to

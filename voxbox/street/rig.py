@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from tqdm import tqdm
 from voxbox.street.folder import claim
 from voxbox.street.plan import Plan
 from voxbox.street.workers import film
+from voxbox_core.datasets.bag import storage_of, write_rig_drive
 from voxbox_core.datasets.rig import RigSample
-from voxbox_core.datasets.rig_folder import RigWriter
+from voxbox_core.datasets.rig_folder import RigFolder, RigWriter
 from voxbox_core.datasets.street.render import Renderer
 from voxbox_core.datasets.street.rig import RigScene, RigSettings, build_rig_scene, rig_sample
 from voxbox_core.errors import InputError
 
 ANY = "any"
+FORMATS = ("npz", "mcap")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class RigFilming:
 
 
 def configure_rig(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("out", type=Path, help="folder (npz) or file (mcap) to write")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="a file per frame, or a ROS 2 bag")
     parser.add_argument("--frames", type=int, default=100, help="how many frames")
     parser.add_argument("--drive", action="store_true", help="one scene in motion instead of many scenes")
     parser.add_argument("--moments", type=int, default=RigPlan.moments, help="frames of each scene, if it is no drive")
@@ -98,8 +102,7 @@ def render_rig(args: argparse.Namespace) -> dict:
         randomise=not args.usual,
     )
     start = time.perf_counter()
-    claim(args.out, plan.identity())
-    rendered = _render_missing(plan, RigWriter(args.out), args.jobs)
+    rendered = _drive(args.out, plan, args.jobs) if args.format == "mcap" else _folder(args.out, plan, args.jobs)
     seconds = time.perf_counter() - start
     speed = rendered / seconds
     print(f"{args.out}: {rendered} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes")
@@ -122,8 +125,23 @@ def _beams(given: str) -> int | None:
     return int(given)
 
 
-def _render_missing(plan: RigPlan, writer: RigWriter, jobs: int) -> int:
+def _drive(out: Path, plan: RigPlan, jobs: int) -> int:
+    """Write an mcap; how many frames were rendered for it. They are in a hidden folder beside it until it is whole."""
+    if not plan.drive:
+        raise InputError("frames for an mcap", "of many scenes", "one scene in motion", "Give --drive.")
+    storage_of(out)  # a name that will not do is refused before the work
+    kept = out.with_name(f".{out.name}.frames")
+    rendered = _folder(kept, plan, jobs)
+    frames = RigFolder(kept)
+    write_rig_drive(out, tqdm((frames[i] for i in range(plan.frames)), "writing", total=plan.frames, unit="frame"))
+    shutil.rmtree(kept, ignore_errors=True)
+    return rendered
+
+
+def _folder(out: Path, plan: RigPlan, jobs: int) -> int:
     """Render, with progress, what is not there yet; how many frames that were."""
+    claim(out, plan.identity())
+    writer = RigWriter(out)
     missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
     done = film(plan, missing, writer.write, min(jobs, max(len(missing), 1)), RigFilming)
     for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):

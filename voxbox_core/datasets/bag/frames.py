@@ -8,7 +8,7 @@ from voxbox_core.datasets.bag.reader import Bag, Message
 from voxbox_core.datasets.bag.topics import DriveTopics
 
 TOLERANCE = 50_000_000  # ns between stamps that still belong together: half a turn of a 10 Hz LiDAR
-_WAIT = 200_000_000  # ns of recording that an image waits for companions which were recorded after it
+WAIT = 200_000_000  # ns of recording that an image waits for companions which were recorded after it
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def frames(bag: Bag, topics: DriveTopics, limit: int | None = None) -> Iterator[
             waiting.append(message)
         else:
             companions.add(message)
-        while waiting and message.time > waiting[0].time + _WAIT and count != limit:
+        while waiting and message.time > waiting[0].time + WAIT and count != limit:
             yield companions.frame(count, waiting.popleft())
             count += 1
         if count == limit:
@@ -52,35 +52,46 @@ class _Companions:
 
     def __init__(self, bag: Bag, topics: DriveTopics) -> None:
         self._topics = topics
-        self._recent: dict[str, deque[Message]] = {}
+        self._recent = Recent()
         self._info: Message | None = None
         if topics.camera_info is not None:
             self._info = next(bag.messages([topics.camera_info]), None)
 
     def add(self, message: Message) -> None:
-        recent = self._recent.setdefault(message.topic, deque())
-        recent.append(message)
-        while message.time - recent[0].time > 3 * _WAIT:
-            recent.popleft()
+        self._recent.add(message)
 
     def frame(self, index: int, image: Message) -> Frame:
-        topics = self._topics
-        self._info = self._nearest(topics.camera_info, image) or self._info
+        topics, nearest = self._topics, self._recent.nearest
+        self._info = nearest(topics.camera_info, image) or self._info
         return Frame(
             index,
             image,
             self._info,
-            self._nearest(topics.points, image),
-            self._nearest(topics.truth, image),
-            self._nearest(topics.labels, image, stamped=False),
+            nearest(topics.points, image),
+            nearest(topics.truth, image),
+            nearest(topics.labels, image, stamped=False),
         )
 
-    def _nearest(self, topic: str | None, image: Message, stamped: bool = True) -> Message | None:
-        """The topic's message nearest in stamp; in time of recording where the type has no header."""
+
+class Recent:
+    """The messages of each topic of the last fraction of a second."""
+
+    def __init__(self) -> None:
+        self._recent: dict[str, deque[Message]] = {}
+
+    def add(self, message: Message) -> None:
+        recent = self._recent.setdefault(message.topic, deque())
+        recent.append(message)
+        while message.time - recent[0].time > 3 * WAIT:
+            recent.popleft()
+
+    def nearest(self, topic: str | None, to: Message, stamped: bool = True) -> Message | None:
+        """The topic's message nearest to another in stamp, or in time of recording where the type has no header; None
+        when none is within TOLERANCE."""
         recent = self._recent.get(topic or "", ())
 
         def distance(message: Message) -> int:
-            return abs(message.stamp - image.stamp) if stamped else abs(message.time - image.time)
+            return abs(message.stamp - to.stamp) if stamped else abs(message.time - to.time)
 
         best = min(recent, key=distance, default=None)
         return best if best is not None and distance(best) <= TOLERANCE else None

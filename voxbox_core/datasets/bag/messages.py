@@ -1,5 +1,7 @@
 """Arrays -> messages of bags (rosbags' message classes). Stamps are int nanoseconds."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -96,19 +98,26 @@ def point_cloud(nanoseconds: int, frame: str, points: np.ndarray) -> object:
 
 def transform(nanoseconds: int, parent: str, child: str, child_to_parent: np.ndarray) -> object:
     """(4, 4), the pose of the child frame in its parent -> TFMessage."""
-    x, y, z = (float(v) for v in child_to_parent[:3, 3])
+    return transforms(nanoseconds, parent, {child: child_to_parent})
+
+
+def transforms(nanoseconds: int, parent: str, children: Mapping[str, np.ndarray]) -> object:
+    """Poses (4, 4) of child frames in their parent -> TFMessage."""
+    return new(TF, transforms=[_stamped(nanoseconds, parent, *item) for item in children.items()])
+
+
+def _stamped(nanoseconds: int, parent: str, child: str, child_to_parent: np.ndarray) -> object:
     relation = new(
         "geometry_msgs/msg/Transform",
-        translation=new("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+        translation=new("geometry_msgs/msg/Vector3", **_xyz(child_to_parent[:3, 3])),
         rotation=_quaternion(child_to_parent[:3, :3]),
     )
-    stamped = new(
+    return new(
         "geometry_msgs/msg/TransformStamped",
         header=header(nanoseconds, parent),
         child_frame_id=child,
         transform=relation,
     )
-    return new(TF, transforms=[stamped])
 
 
 def detections(nanoseconds: int, frame: str, boxes: Boxes3D) -> object:

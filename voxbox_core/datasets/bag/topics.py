@@ -43,15 +43,15 @@ def find_topics(bag: Bag, image: str | None = None, camera_info: str | None = No
     if camera_info is not None:
         info: str | None = _given(bag, topics, camera_info, (CAMERA_INFO,)).name
     else:
-        info = _nearest(camera.name, infos, "camera_info", notes)
+        info = nearest_topic(camera.name, infos, "camera_info", notes)
     clouds = [t for t in topics if t.msgtype == POINTS]
     truths = [t for t in topics if t.msgtype == DETECTIONS]
     labels = [t for t in topics if t.msgtype == STRING and "kitti_labels" in t.name]
     return DriveTopics(
         image=camera,
         camera_info=info,
-        points=_nearest(camera.name, clouds, "points", notes),
-        truth=_truth(truths, notes),
+        points=nearest_topic(camera.name, clouds, "points", notes),
+        truth=truth_topic(truths, notes),
         labels=labels[0].name if labels else None,
         transforms=tuple(t.name for t in topics if t.msgtype == TF),
         notes=tuple(notes),
@@ -99,7 +99,7 @@ def _likelihood(topic: Topic) -> tuple[int, ...]:
     )
 
 
-def _nearest(camera: str, candidates: Sequence[Topic], what: str, notes: list[str]) -> str | None:
+def nearest_topic(camera: str, candidates: Sequence[Topic], what: str, notes: list[str]) -> str | None:
     """The candidate that shares the longest path with the camera, as ROS names sensors: /front/image, /front/info."""
     if not candidates:
         return None
@@ -116,7 +116,7 @@ def _shared_parts(a: str, b: str) -> int:
     return next((n for n, (x, y) in enumerate(zip(first, second)) if x != y), min(len(first), len(second)))
 
 
-def _truth(candidates: Sequence[Topic], notes: list[str]) -> str | None:
+def truth_topic(candidates: Sequence[Topic], notes: list[str]) -> str | None:
     """Boxes are truth only when their name says so: a recording may hold a detector's as well."""
     named = [t.name for t in candidates if any(word in t.name for word in ("truth", "gt", "label", "annotation"))]
     if not named and candidates:

@@ -3,10 +3,12 @@
   voxbox evaluate km3d --data data/street-val --out out/street-val
   voxbox evaluate km3d --data kitti/full --data kitti/mono --keypoints 2,4,8,9
   voxbox evaluate km3d --bag drive.mcap
+  voxbox evaluate point-detr3d --data data/rig-val --out out/rig-val
+  voxbox evaluate point-detr3d --data kitti/full kitti/lidar_only --format kitti
   voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
 
 Results are average precisions in percent under keys such as Car/3d/0.7/moderate: class, metric (2d, aos, bev, 3d), IoU
-to exceed, difficulty. See docs/evaluate.md.
+to exceed, difficulty. LiDAR detectors have mAP and SPNDS of the nuScenes metrics besides, 0..1. See docs/evaluate.md.
 """
 
 import argparse
@@ -20,6 +22,8 @@ from voxbox_core.files import whole_folder, write_json
 from voxbox_core.metrics.kitti import RULES
 
 METRICS_FILE = "metrics.json"
+FORMATS = ("rig", "kitti", "nuscenes", "argoverse2")
+"""Of folders of LiDAR frames. The first is what `voxbox street rig` writes."""
 # Average precision looks at the whole ranking, so nearly all candidates are kept. Scores are products of a heat map's
 # peak and an expected 3D IoU, which is small for small things: at 0.05 most pedestrians would be cut off.
 SCORE = 0.01
@@ -28,6 +32,9 @@ SCORE = 0.01
 def configure(parser: argparse.ArgumentParser) -> None:
     systems = parser.add_subparsers(dest="system", required=True, metavar="SYSTEM")
     _configure_km3d(systems.add_parser("km3d", help="run KM3D over labelled frames and score it", description=__doc__))
+    _configure_point_detr3d(
+        systems.add_parser("point-detr3d", help="run Point-DETR3D over LiDAR frames and score it", description=__doc__)
+    )
     _configure_detections(
         systems.add_parser("detections", help="score KITTI result files, without a network", description=__doc__)
     )
@@ -46,15 +53,7 @@ def _configure_km3d(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--bag", type=Path, metavar="FILE", help="ROS 2 bag with truth")
     parser.add_argument("--image-topic", metavar="TOPIC", help="camera of the bag; found by type when not given")
     parser.add_argument("--camera-info-topic", metavar="TOPIC", help="its camera_info")
-    parser.add_argument(
-        "--model",
-        default="km3d-street",
-        help="released model's name, folder or .onnx file (default km3d-street)",
-    )
-    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
-    parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    _add_detector(parser, "km3d-street")
     parser.add_argument(
         "--keypoints",
         type=_counts,
@@ -62,6 +61,26 @@ def _configure_km3d(parser: argparse.ArgumentParser) -> None:
         metavar="N,N",
         help="score also with boxes placed by 2, 4, 8, 9 keypoints",
     )
+
+
+def _configure_point_detr3d(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, nargs="+", action="extend", required=True, metavar="DIR", help="folders, scored as one set"
+    )
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"of the folders (default {FORMATS[0]})")
+    parser.add_argument(
+        "--sweeps", type=int, default=1, metavar="N", help="clouds put together, of nuscenes and argoverse2 (default 1)"
+    )
+    _add_detector(parser, "point-detr3d-street")
+
+
+def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:
+    """What every detector is asked for; `model` is the released one."""
+    parser.add_argument("--model", default=model, help=f"released model's name, folder or .onnx file (default {model})")
+    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
+    parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 
@@ -80,7 +99,7 @@ def _counts(text: str) -> tuple[int, ...]:
 def run(args: argparse.Namespace) -> dict[str, object]:
     """Returns the scores. Raises InputError; writes nothing then."""
     names = None if args.names is None else _frame_list(args.names)
-    score = importlib.import_module(f"voxbox.evaluation.{args.system}").run
+    score = importlib.import_module(f"voxbox.evaluation.{args.system.replace('-', '_')}").run
     if args.out is None:
         return score(args, names, None)
     with whole_folder(args.out, marker=METRICS_FILE) as folder:

@@ -42,8 +42,9 @@ def kitti_frames(roots: Sequence[Path], names: Sequence[str] | None = None, limi
     for folder in folders:
         if not (folder.root / "label_2").is_dir():
             raise InputError(f"folder {folder.root / 'label_2'}", "absent", "label files", "Give labelled frames.")
-    prefixes = _prefixes(roots)
-    places = [(prefix, folder, i) for prefix, folder in zip(prefixes, folders) for i in range(len(folder))][:limit]
+    places = [(prefix, folder, i) for prefix, folder in zip(prefixes(roots), folders) for i in range(len(folder))][
+        :limit
+    ]
     return Frames(len(places), (_kitti_frame(*place) for place in places))
 
 
@@ -54,7 +55,7 @@ def _kitti_frame(prefix: str, folder: KittiFolder, index: int) -> Frame:
     return Frame(replace(sample, name=prefix + sample.name), truth, folder.calibration(index))
 
 
-def _prefixes(roots: Sequence[Path]) -> list[str]:
+def prefixes(roots: Sequence[Path]) -> list[str]:
     """What tells the frames of one folder from another's: nothing for one, else its name, numbered where alike."""
     if len(roots) == 1:
         return [""]

@@ -65,8 +65,7 @@ class Argoverse2:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int, views: bool = True) -> RigSample:
-        """Sweep `index`. There are no views, whether asked for or not."""
+    def __getitem__(self, index: int) -> RigSample:
         log, stamp = self._logs[self._places[index][0]], self._places[index][1]
         world = log.pose(stamp)
         earlier = [] if world is None else log.before(stamp, self._sweeps - 1)

@@ -86,7 +86,10 @@ class KittiRig:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int, views: bool = True) -> RigSample:
+    def __getitem__(self, index: int) -> RigSample:
+        return self.read(index)
+
+    def read(self, index: int, views: bool = True) -> RigSample:
         """Frame `index`; without its camera, which is left unread, when views is False."""
         name, calibration = self.names[index], self.calibration(index)
         camera_from_lidar = self.camera_from_lidar(index)

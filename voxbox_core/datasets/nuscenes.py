@@ -110,7 +110,10 @@ class NuScenes:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int, views: bool = True) -> RigSample:
+    def __getitem__(self, index: int) -> RigSample:
+        return self.read(index)
+
+    def read(self, index: int, views: bool = True) -> RigSample:
         """Key frame `index`; without its cameras, which are left unread, when views is False."""
         moment = self._source.moment(index)
         ours_from_lidar = np.eye(4)

@@ -73,7 +73,7 @@ def test_a_folder_gives_clouds_with_truth(tmp_path: Path) -> None:
     pixel = view.image_from_lidar @ np.append(sample.boxes.center[0], 1)
     expected, depth = Camera(K, 1242, 375).project(_boxes().center[0])
     np.testing.assert_allclose([*pixel[:2] / pixel[2], pixel[2]], [*expected, depth], atol=0.01)
-    assert rig.__getitem__(0, views=False).views == ()
+    assert rig.read(0, views=False).views == ()
 
 
 def test_both_readers_agree(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_camera_sees_the_object_from_where_it_was_then(root: Path) -> None:
     turn, place = _ego("camera")
     seen = EGO_FROM_CAMERA[0].inv().apply(turn.inv().apply(OBJECT - place) - EGO_FROM_CAMERA[1])
     np.testing.assert_allclose(pixel, np.array(K) @ seen, atol=1e-9)
-    assert NuScenes(root).__getitem__(0, views=False).views == ()
+    assert NuScenes(root).read(0, views=False).views == ()
 
 
 def test_earlier_sweeps_lie_where_the_world_stands_still(root: Path) -> None:

@@ -160,6 +160,7 @@ def stream(
             collate_fn=collate(plan.contract, joined),
             pin_memory=on_gpu,
             persistent_workers=workers > 0,
+            generator=torch.Generator(),  # of its own: torch's is the dropout's, and goes on where a checkpoint was
             multiprocessing_context="spawn" if workers else None,
         )
         for found in loader:

@@ -188,15 +188,26 @@ def intersection_area(first: np.ndarray, second: np.ndarray) -> float:
 def pairwise_intersection(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Footprints (N, 4, 2) and (M, 4, 2) -> intersection areas (N, M)."""
     areas = np.zeros((len(first), len(second)))
+    ours, theirs = _circles(first), _circles(second)
     for i in range(len(first)):
-        center_i = (first[i, 0] + first[i, 2]) / 2
-        reach_i = np.sqrt(((first[i, 0] - first[i, 2]) ** 2).sum()) / 2
         for j in range(len(second)):
-            center_j = (second[j, 0] + second[j, 2]) / 2
-            reach_j = np.sqrt(((second[j, 0] - second[j, 2]) ** 2).sum()) / 2
-            if ((center_i - center_j) ** 2).sum() < (reach_i + reach_j) ** 2:
+            dx, dy = ours[i, 0] - theirs[j, 0], ours[i, 1] - theirs[j, 1]
+            reach = ours[i, 2] + theirs[j, 2]
+            if dx * dx + dy * dy < reach * reach:
                 areas[i, j] = intersection_area(first[i], second[j])
     return areas
+
+
+@njit(cache=True)
+def _circles(footprints: np.ndarray) -> np.ndarray:
+    """Rectangles (N, 4, 2) -> (N, 3) centre and radius of the circles around them."""
+    circles = np.empty((len(footprints), 3))
+    for i in range(len(footprints)):
+        ax, ay = footprints[i, 0]
+        bx, by = footprints[i, 2]
+        circles[i, 0], circles[i, 1] = (ax + bx) / 2, (ay + by) / 2
+        circles[i, 2] = np.sqrt((ax - bx) ** 2 + (ay - by) ** 2) / 2
+    return circles
 
 
 def _same_frame(a: Boxes3D, b: Boxes3D) -> None:

@@ -77,51 +77,62 @@ def pillars(points: np.ndarray, grid: Grid, per_pillar: int, max_pillars: int) -
     them, are ignored. The same points in the same order give the same bytes: a full pillar keeps points evenly spread
     over their order in the cloud, and of too many pillars those with the most points stay, the lower cell first.
     """
-    inside = points[grid.contains(points)].astype(np.float32, copy=False)
-    cell = _cells(inside, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)
-    count = np.bincount(cell, minlength=grid.nx * grid.ny)
+    points = np.ascontiguousarray(points, np.float32)
+    low, high = (np.array([axis[side] for axis in (grid.x, grid.y, grid.z)], np.float32) for side in (0, 1))
+    cell, count = _cells(points, low, high, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)
     occupied = np.flatnonzero(count)
     kept = occupied
     if len(occupied) > max_pillars:
         fullest = np.argsort(-count[occupied], kind="stable")[:max_pillars]
         kept = np.sort(occupied[fullest])
-    row = np.full(len(count), -1, np.int64)
+    row = np.full(len(count), -1, np.int32)
     row[kept] = np.arange(len(kept))
     features = np.zeros((len(kept), per_pillar, FEATURES), np.float32)
-    _fill(inside, cell, row, count, features)
+    _fill(points, cell, row, count, features)
     _decorate(features, np.minimum(count[kept], per_pillar), kept, grid.nx, grid.cell, grid.x[0], grid.y[0])
     placed = int(np.minimum(count[kept], per_pillar).sum())
-    return Pillars(features, kept, len(occupied), len(occupied) - len(kept), len(inside) - placed)
+    return Pillars(features, kept, len(occupied), len(occupied) - len(kept), int(count.sum()) - placed)
 
 
 @njit(cache=True)
-def _cells(points: np.ndarray, x0: float, y0: float, size: float, nx: int, ny: int) -> np.ndarray:
-    cell = np.empty(len(points), np.int64)
+def _cells(
+    points: np.ndarray, low: np.ndarray, high: np.ndarray, x0: float, y0: float, size: float, nx: int, ny: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The flat cell of each point, -1 outside of `low` to `high`; and how many points each cell has."""
+    cell = np.empty(len(points), np.int32)
+    count = np.zeros(nx * ny, np.int64)
     for i in range(len(points)):
-        ix = min(int((points[i, 0] - x0) / size), nx - 1)
-        iy = min(int((points[i, 1] - y0) / size), ny - 1)
-        cell[i] = iy * nx + ix
-    return cell
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        cell[i] = -1
+        if low[0] <= x < high[0] and low[1] <= y < high[1] and low[2] <= z < high[2]:  # NaN is not
+            ix = min(int((x - x0) / size), nx - 1)
+            iy = min(int((y - y0) / size), ny - 1)
+            cell[i] = iy * nx + ix
+            count[cell[i]] += 1
+    return cell, count
 
 
 @njit(cache=True)
 def _fill(points: np.ndarray, cell: np.ndarray, row: np.ndarray, count: np.ndarray, features: np.ndarray) -> None:
     """Copy each point to its place. Of n points in a pillar of `limit` places, point k takes place floor(k limit / n)
-    when it is the first to reach it."""
+    when it is the first to reach it: when k limit mod n, which needs no division to be kept, is below limit."""
     limit = features.shape[1]
-    seen = np.zeros(len(features), np.int64)
+    place = np.zeros(len(features), np.int32)
+    rest = np.zeros(len(features), np.int64)
     for i in range(len(points)):
-        r = row[cell[i]]
-        if r < 0:
+        if cell[i] < 0 or row[cell[i]] < 0:
             continue
-        k, n = seen[r], count[cell[i]]
-        seen[r] += 1
-        place = k
+        r, n = row[cell[i]], count[cell[i]]
         if n > limit:
-            place = k * limit // n
-            if k > 0 and (k - 1) * limit // n == place:
+            taken = rest[r] < limit
+            rest[r] += limit
+            if rest[r] >= n:
+                rest[r] -= n
+            if not taken:
                 continue
-        features[r, place, :5] = points[i]
+        for axis in range(5):
+            features[r, place[r], axis] = points[i, axis]
+        place[r] += 1
 
 
 @njit(cache=True)
@@ -130,15 +141,16 @@ def _decorate(
 ) -> None:
     for r in range(len(features)):
         n = count[r]
-        mean = np.zeros(3)
+        x = y = z = 0.0
         for k in range(n):
-            for axis in range(3):
-                mean[axis] += features[r, k, axis]
-        mean /= n
+            x += features[r, k, 0]
+            y += features[r, k, 1]
+            z += features[r, k, 2]
         center_x = x0 + (cell[r] % nx + 0.5) * size
         center_y = y0 + (cell[r] // nx + 0.5) * size
         for k in range(n):
-            for axis in range(3):
-                features[r, k, 5 + axis] = features[r, k, axis] - mean[axis]
+            features[r, k, 5] = features[r, k, 0] - x / n
+            features[r, k, 6] = features[r, k, 1] - y / n
+            features[r, k, 7] = features[r, k, 2] - z / n
             features[r, k, 8] = features[r, k, 0] - center_x
             features[r, k, 9] = features[r, k, 1] - center_y

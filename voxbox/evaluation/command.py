@@ -5,6 +5,7 @@
   voxbox evaluate km3d --bag drive.mcap
   voxbox evaluate point-detr3d --data data/rig-val --out out/rig-val
   voxbox evaluate point-detr3d --data kitti/full kitti/lidar_only --format kitti
+  voxbox evaluate point-detr3d-assist --data data/rig-val
   voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
 
 Results are average precisions in percent under keys such as Car/3d/0.7/moderate: class, metric (2d, aos, bev, 3d), IoU
@@ -34,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_km3d(systems.add_parser("km3d", help="run KM3D over labelled frames and score it", description=__doc__))
     _configure_point_detr3d(
         systems.add_parser("point-detr3d", help="run Point-DETR3D over LiDAR frames and score it", description=__doc__)
+    )
+    _configure_assist(
+        systems.add_parser("point-detr3d-assist", help="click on objects and judge the boxes", description=__doc__)
     )
     _configure_detections(
         systems.add_parser("detections", help="score KITTI result files, without a network", description=__doc__)
@@ -72,6 +76,18 @@ def _configure_point_detr3d(parser: argparse.ArgumentParser) -> None:
         "--sweeps", type=int, default=1, metavar="N", help="clouds put together, of nuscenes and argoverse2 (default 1)"
     )
     _add_detector(parser, "point-detr3d-street")
+
+
+def _configure_assist(parser: argparse.ArgumentParser) -> None:
+    model = "point-detr3d-street-assist"
+    parser.add_argument(
+        "--data", type=Path, nargs="+", action="extend", required=True, metavar="DIR", help="folders of rig frames"
+    )
+    parser.add_argument("--model", default=model, help=f"released model's name or folder (default {model})")
+    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument("--cameras", action=argparse.BooleanOptionalAction, default=True, help="show it the images")
 
 
 def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:

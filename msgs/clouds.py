@@ -1,5 +1,6 @@
 """PointCloud2 messages -> arrays. Duck-typed: messages of rclpy and of rosbags are alike."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,42 @@ from voxbox_core.errors import InputError
 # sensor_msgs/PointField datatypes, without byte order.
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 
+_OWN = 0.1  # m: what is nearer to the LiDAR's origin is no return; drivers write zeros where a beam met nothing
+_FULL_SCALES = (1.0, 255.0, 4095.0, 65535.0)  # of intensities as drivers write them
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One sweep.
+
+    points: (P, 5) float32 x y z in the frame of its header, m; intensity as the driver wrote it, 0 where it has none;
+    age, 0 s.  invalid: points left out because a coordinate is NaN or infinite.  at_origin: points left out because
+    they are the LiDAR's own place.
+    """
+
+    points: np.ndarray
+    invalid: int
+    at_origin: int
+
+
+class Intensity:
+    """Intensities in [0, 1], whatever their scale.
+
+    full: the value that counts as 1; 0 finds the scale by the greatest value seen so far: 1, 8, 12 or 16 bits.
+    """
+
+    def __init__(self, full: float = 0.0) -> None:
+        self._full = full
+        self._greatest = 0.0
+
+    def scale(self, points: np.ndarray) -> None:
+        """Scales the intensities, column 3 of (P, 4..) points, in place."""
+        values = points[:, 3]
+        if not self._full:
+            self._greatest = max(self._greatest, float(values.max(initial=0.0)))
+        full = self._full or next((s for s in _FULL_SCALES if self._greatest <= s), self._greatest)
+        np.clip(values / np.float32(full), 0.0, 1.0, out=values)
+
 
 def read_points(message: Any) -> np.ndarray:
     """A PointCloud2 -> (P, 4) float32 x y z intensity, in the frame of its header, m; points with NaN are left out.
@@ -16,16 +53,62 @@ def read_points(message: Any) -> np.ndarray:
     Intensity is 0 where the cloud has none. Raises InputError for missing coordinates, unknown types and data of
     another length than described.
     """
+    points = _columns(message, 4)
+    return points[_finite(points)]
+
+
+def read_cloud(message: Any) -> Cloud:
+    """A PointCloud2 of any layout, organised or not, as one sweep. Raises InputError as `read_points` does."""
+    points = _columns(message, 5)
+    finite = _finite(points)
+    xyz = points[:, :3]
+    with np.errstate(invalid="ignore", over="ignore"):
+        place = finite & (np.einsum("ij,ij->i", xyz, xyz) >= _OWN**2)
+    kept = points if place.all() else points[place]
+    intensity = kept[:, 3]
+    intensity[~np.isfinite(intensity)] = 0.0
+    valid = int(finite.sum())
+    return Cloud(kept, len(points) - valid, valid - len(kept))
+
+
+def _finite(points: np.ndarray) -> np.ndarray:
+    return np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])
+
+
+def _columns(message: Any, count: int) -> np.ndarray:
+    """(P, count) float32 of all points: x y z intensity, zeros behind."""
+    step = int(message.point_step)
     layout = {f.name: (_TYPES.get(int(f.datatype)), int(f.offset)) for f in message.fields}
     wanted = [name for name in ("x", "y", "z", "intensity") if name in layout]
     if wanted[:3] != ["x", "y", "z"]:
         raise InputError("fields of a point cloud", sorted(layout), "x, y and z", "Publish the coordinates.")
-    unknown = [name for name in wanted if layout[name][0] is None]
-    if unknown:
-        raise InputError(f"type of field {unknown[0]}", "unknown", "a PointField datatype 1..8", "Check the driver.")
-    height, width, step = int(message.height), int(message.width), int(message.point_step)
+    for name in wanted:
+        _check_field(name, *layout[name], step)
+    rows = _rows(message, step)
+    order = ">" if message.is_bigendian else "<"
+    formats = [order + str(layout[name][0]) for name in wanted]
+    point = np.dtype({"names": wanted, "formats": formats, "offsets": [layout[n][1] for n in wanted], "itemsize": step})
+    records = rows.view(point).reshape(-1)
+    points = np.zeros((len(records), count), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # float64 beyond float32 becomes infinite, and is left out
+        for column, name in enumerate(wanted):
+            points[:, column] = records[name]
+    return points
+
+
+def _check_field(name: str, kind: str | None, offset: int, step: int) -> None:
+    if kind is None:
+        raise InputError(f"type of field {name}", "unknown", "a PointField datatype 1..8", "Check the driver.")
+    if offset < 0 or offset + np.dtype(kind).itemsize > step:
+        expected = f"within the {step} bytes of a point"
+        raise InputError(f"place of field {name}", f"byte {offset}", expected, "Check the driver.")
+
+
+def _rows(message: Any, step: int) -> np.ndarray:
+    """The bytes of all points without the rows' padding: a view of the message where there is none."""
+    height, width = int(message.height), int(message.width)
     row = int(message.row_step) or width * step
-    data = np.frombuffer(message.data, np.uint8)
+    data = np.frombuffer(message.data, np.uint8) if len(message.data) else np.zeros(0, np.uint8)
     if row < width * step or data.size != height * row:
         raise InputError(
             "length of a point cloud's data",
@@ -33,11 +116,6 @@ def read_points(message: Any) -> np.ndarray:
             f"{height} rows of {row} bytes, each at least {width} points of {step}",
             "The message is cut short or misdescribed: check the driver.",
         )
-    order = ">" if message.is_bigendian else "<"
-    formats = [order + str(layout[name][0]) for name in wanted]
-    point = np.dtype({"names": wanted, "formats": formats, "offsets": [layout[n][1] for n in wanted], "itemsize": step})
-    rows = np.ascontiguousarray(data.reshape(height, row)[:, : width * step]).view(point).reshape(-1)
-    points = np.zeros((len(rows), 4), np.float32)
-    for column, name in enumerate(wanted):
-        points[:, column] = rows[name]
-    return points[np.isfinite(points[:, :3]).all(-1)]
+    if height * width == 0:
+        return data[:0]
+    return np.ascontiguousarray(data.reshape(height, row)[:, : width * step])

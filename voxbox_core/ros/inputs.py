@@ -34,6 +34,7 @@ class Input:
 
     name: for people.  sources: in order of preference; the first is subscribed to as long as none has a publisher.
     depth: messages that may wait for the executor.  once: one message is enough, later silence is no trouble.
+    optional: no silence is trouble.
     reliability: best_effort, reliable, or auto: reliable where every publisher offers it. Large images over plain UDP
     arrive reliably or hardly at all.
     """
@@ -48,6 +49,7 @@ class Input:
         depth: int,
         once: bool,
         problems: Problems,
+        optional: bool = False,
     ) -> None:
         self._node = node
         self.name = name
@@ -56,6 +58,7 @@ class Input:
         self._reliability = reliability
         self._depth = depth
         self._once = once
+        self._optional = optional
         self._problems = problems
         self._received: float | None = None  # s, monotonic
         self._since = time.monotonic()
@@ -105,6 +108,8 @@ class Input:
 
     def silence(self, patience: float = 2.0) -> str | None:
         """Why nothing has come for `patience` s; None while messages come."""
+        if self._optional:
+            return None
         now = time.monotonic()
         last = self._since if self._received is None else self._received
         if now - last < patience or (self._once and self._received is not None):

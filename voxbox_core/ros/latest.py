@@ -1,6 +1,7 @@
-"""A thread that works on the newest item: those that come while it is busy are let go, and counted."""
+"""A thread that works on the newest items: those that come while it is busy wait in turn, or are let go and counted."""
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -8,12 +9,15 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """Calls `handle(item)` in a thread of its own. `handle` must not raise."""
+    """Calls `handle(item)` in a thread of its own. `handle` must not raise.
 
-    def __init__(self, handle: Callable[[T], None], name: str) -> None:
+    waiting: items that may wait; where one more comes, the oldest of them goes.
+    """
+
+    def __init__(self, handle: Callable[[T], None], name: str, waiting: int = 1) -> None:
         self._handle = handle
         self._ready = threading.Condition()
-        self._item: T | None = None
+        self._items: deque[T] = deque(maxlen=waiting)
         self._stopped = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -21,8 +25,8 @@ class Latest(Generic[T]):
     def put(self, item: T) -> bool:
         """Hand over an item; whether it took the place of one that nobody had begun with."""
         with self._ready:
-            replaced = self._item is not None
-            self._item = item
+            replaced = len(self._items) == self._items.maxlen
+            self._items.append(item)
             self._ready.notify()
         return replaced
 
@@ -36,9 +40,9 @@ class Latest(Generic[T]):
     def _work(self) -> None:
         while True:
             with self._ready:
-                self._ready.wait_for(lambda: self._stopped or self._item is not None)
-                if self._stopped or self._item is None:
+                self._ready.wait_for(lambda: self._stopped or bool(self._items))
+                if self._stopped:
                     return
-                item, self._item = self._item, None
+                item = self._items.popleft()
             self._handle(item)
             del item  # a frame need not stay in memory until the next one

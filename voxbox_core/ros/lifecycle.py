@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
@@ -89,12 +90,20 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         """Activate: the topics to listen to; the one of the frames calls `take`."""
         raise NotImplementedError
 
+    def rest(self) -> None:
+        """Deactivate: stop what `inputs` started beside the inputs. Nothing may have been started."""
+
     def process(self, message: Any) -> Mapping[str, float]:
         """Handle one frame in the worker thread and publish; seconds by stage. Raises InputError to refuse it."""
         raise NotImplementedError
 
     def on_parameters(self) -> None:
         """Parameters have changed while the node is configured."""
+
+    @property
+    def needs_transforms(self) -> bool:
+        """Whether to listen to tf."""
+        return bool(self.parameters.target_frame)
 
     # -- what it may use ---------------------------------------------------------------------------------------------
 
@@ -110,15 +119,20 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         return publisher
 
     def listen(
-        self, name: str, sources: Sequence[tuple[str, type]], callback: Callable[[Any], None], once: bool = False
+        self,
+        name: str,
+        sources: Sequence[tuple[str, type]],
+        callback: Callable[[Any], None],
+        once: bool = False,
+        optional: bool = False,
     ) -> Input:
         """A subscription to the first of some (topic, message class) that somebody publishes.
 
-        once: one message is enough, so that later silence is not complained about.
+        once: one message is enough, so that later silence is not complained about.  optional: no silence is.
         """
         resolved = [Source(_resolved(self, topic), message) for topic, message in sources]
         p = self.parameters
-        return Input(self, name, resolved, callback, p.reliability, p.queue_depth, once, self.problems)
+        return Input(self, name, resolved, callback, p.reliability, p.queue_depth, once, self.problems, optional)
 
     def take(self, message: Any) -> None:
         """A frame has arrived."""
@@ -133,11 +147,23 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         target = self.parameters.target_frame
         if not target or target == header.frame_id or self._transforms is None:
             return boxes, header
-        rotation, translation = self._transforms.lookup(
-            target, header.frame_id, header.stamp, self.parameters.transform_timeout
-        )
+        rotation, translation = self.transform(target, header.frame_id, header.stamp, ", or leave target_frame empty")
         moved = boxes.transformed(rotation, translation, axes_seen(rotation, boxes.axes))
         return moved, Header(stamp=header.stamp, frame_id=target)
+
+    def transform(
+        self, target: str, source: str, stamp: Any, otherwise: str = "", timeout: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rotation (3, 3) and translation (3,), m, from `source` to `target` at a stamp, as `Transforms.lookup`.
+
+        timeout: s, by default the parameter's. Raises InputError when tf does not know it, or is not listened to.
+        """
+        if target == source:
+            return np.eye(3), np.zeros(3)
+        if self._transforms is None:
+            raise InputError(f"transform from {source!r} to {target!r}", "not looked up", "an active node", "Activate.")
+        patience = self.parameters.transform_timeout if timeout is None else timeout
+        return self._transforms.lookup(target, source, stamp, patience, otherwise)
 
     # -- parameters --------------------------------------------------------------------------------------------------
 
@@ -244,7 +270,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self.get_logger().info("running; listening to " + ", ".join(each.describe() for each in self._inputs))
 
     def _listen_to_tf(self) -> None:
-        if self.parameters.target_frame and self._transforms is None:
+        if self.needs_transforms and self._transforms is None:
             self._transforms = Transforms(self)
 
     def _silence(self) -> None:
@@ -252,6 +278,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         inputs, self._inputs = self._inputs, []
         for each in inputs:
             each.destroy()
+        self.rest()
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
@@ -361,6 +388,8 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
 def _resolved(node: Node, topic: str) -> str:
     """The topic after remapping; a transport's suffix follows its base topic, as in image_transport."""
+    if topic.startswith("/"):
+        return node.resolve_topic_name(topic)
     base, _, transport = topic.partition("/")
     return "/".join(filter(None, (node.resolve_topic_name(base), transport)))
 

@@ -24,4 +24,6 @@ def _released() -> dict[str, Path]:
         folder = Path(get_package_share_directory("voxbox")) / "models"
     except PackageNotFoundError:  # run from its sources
         folder = Path(__file__).resolve().parents[2] / "models"
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.yaml"))}
+    alone = [path.parent for path in folder.glob("*/manifest.yaml")]
+    in_parts = [path.parents[1] for path in folder.glob("*/*/manifest.yaml")]  # a model of several graphs
+    return {path.name: path for path in sorted({*alone, *in_parts})}

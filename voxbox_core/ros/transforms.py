@@ -21,10 +21,13 @@ class Transforms:
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
 
-    def lookup(self, target: str, source: str, stamp: Any, timeout: float) -> tuple[np.ndarray, np.ndarray]:
+    def lookup(
+        self, target: str, source: str, stamp: Any, timeout: float, otherwise: str = ""
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rotation (3, 3) and translation (3,), m, that take points of `source` at the ROS stamp to `target`.
 
-        Waits up to `timeout` s. Raises InputError when tf does not know the transform.
+        Waits up to `timeout` s: not in the executor's thread, which receives them. Raises InputError when tf does not
+        know the transform; `otherwise` says what else would help.
         """
         from tf2_ros import TransformException
 
@@ -35,7 +38,7 @@ class Transforms:
                 f"transform from {source!r} to {target!r}",
                 f"unknown at the stamp of the frame ({str(error).strip().rstrip('.')})",
                 "one on /tf or /tf_static",
-                "Publish it (robot_state_publisher), or leave target_frame empty.",
+                f"Publish it (robot_state_publisher){otherwise}.",
             ) from error
         q, t = found.transform.rotation, found.transform.translation
         return Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix(), np.array([t.x, t.y, t.z])

@@ -1,0 +1,62 @@
+"""Clicks and prompts: messages -> the places and classes they name. Duck-typed, as the other readers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from voxbox_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Click:
+    """A place at which somebody says there is an object.
+
+    point: (3,) m, in the frame `frame_id`.  name: of the object's class, "" where it was not said.
+    id: of the prompt, for whoever sent it; "" for a click.  source: what it came from, for people.
+    """
+
+    point: np.ndarray
+    frame_id: str
+    name: str = ""
+    id: str = ""
+    source: str = ""
+
+
+def read_click(message: Any, name: str = "") -> Click:
+    """A PointStamped -> the click. Its stamp is not used: RViz writes the wall clock there, whatever it displays.
+
+    Raises InputError for coordinates that are not finite.
+    """
+    return Click(_place(message.point), str(message.header.frame_id), name, source="click")
+
+
+def read_prompts(message: Any) -> list[Click]:
+    """A Detection3DArray, of which the positions, the classes and the ids count -> clicks, in its order.
+
+    A detection of several results is of the best one's class, and one of none is of any. Each may have a header of its
+    own; the array's holds where it has not. Raises InputError for coordinates that are not finite.
+    """
+    clicks = []
+    for detection in message.detections:
+        results = list(detection.results)
+        name = str(max(results, key=lambda r: r.hypothesis.score).hypothesis.class_id) if results else ""
+        frame_id = str(detection.header.frame_id or message.header.frame_id)
+        clicks.append(Click(_place(detection.bbox.center.position), frame_id, name, str(detection.id), "prompt"))
+    return clicks
+
+
+def identified(array: Any, ids: Sequence[str]) -> Any:
+    """A Detection3DArray whose detections bear these ids, so that who asked finds the answer."""
+    for detection, name in zip(array.detections, ids, strict=True):
+        detection.id = name
+    return array
+
+
+def _place(position: Any) -> np.ndarray:
+    place = (float(position.x), float(position.y), float(position.z))
+    if not all(map(math.isfinite, place)):
+        raise InputError("place of a click", place, "finite coordinates", "Check who published it.")
+    return np.array(place)

@@ -38,6 +38,7 @@ setup(
         "console_scripts": [
             "voxbox = voxbox.cli:main",
             "km3d = km3d_ros.node:main",
+            "point_detr3d = point_detr3d_ros.node:main",
         ],
     },
     zip_safe=False,

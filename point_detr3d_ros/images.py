@@ -13,7 +13,6 @@ from voxbox_core.backbones import ResidualBlock, initialise
 from voxbox_core.layers import conv_bn
 
 IMAGE_STRIDES = (4, 8, 16)  # px
-SLOTS = 6  # cameras of the deployed graph; 0 to 6 of them are in use
 
 
 def image_sizes(contract: Contract) -> list[tuple[int, int]]:

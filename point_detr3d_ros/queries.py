@@ -19,33 +19,32 @@ def sine(values: Tensor, channels: int) -> Tensor:
 
 
 class Queries(nn.Module):
-    """Prompts to queries: where they are, how large their class is, and which class it is."""
-
-    mean_sizes: Tensor
+    """Prompts to queries: where they are, how large, which way they face if that is known, and which class they are."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__()
         self.contract = contract
-        self.channels = contract.dim // 6 // 2 * 2  # of each of x, y, z, length, width, height
+        # Of each of x, y, z, length, width, height; the heading's two are left.
+        self.channels = (contract.dim - 2) // 6 // 2 * 2
         self.label = nn.Embedding(len(contract.classes), contract.dim)
         nn.init.uniform_(self.label.weight)
         self.reference = nn.Linear(contract.dim, 3) if contract.reference == "learned" else None
-        self.register_buffer("mean_sizes", torch.tensor(contract.mean_sizes), persistent=False)
 
-    def forward(self, points: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """points: (Q, 3) in the network frame, m.  label: (Q,) int64.
+    def forward(self, points: Tensor, label: Tensor, size: Tensor, heading: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """points: (Q, 3) in the network frame, m.  label: (Q,) int64.  size: (Q, 3) length, width, height, m.
+        heading: (Q, 2) sine and cosine of the yaw, zeros where nobody knows it.
 
         Returns the queries' content and position, both (Q, dim), and where their attention begins, (Q, 3), m: the
         points themselves or, of the reference "learned", what the position stands for (Point-DETR's baseline).
         """
-        position = self.position(points, label)
+        position = self.position(points, size, heading)
         return self.label(label) + position, position, self._reference(points, position)
 
-    def position(self, points: Tensor, label: Tensor) -> Tensor:
-        """(Q, dim): sines of y, x, z over the range, and of the class's mean width, length and height, m."""
+    def position(self, points: Tensor, size: Tensor, heading: Tensor) -> Tensor:
+        """(Q, dim): sines of y, x, z over the range, and of width, length and height, m; then the heading."""
         place = 2 * math.pi * normalised(points, self.contract)
-        values = torch.cat([place[:, [1, 0, 2]], self.mean_sizes[label][:, [1, 0, 2]]], 1)
-        encoded = sine(values, self.channels).flatten(1)
+        values = torch.cat([place[:, [1, 0, 2]], size[:, [1, 0, 2]]], 1)
+        encoded = torch.cat([sine(values, self.channels).flatten(1), heading], 1)
         return nn.functional.pad(encoded, (0, self.contract.dim - encoded.shape[1]))
 
     def _reference(self, points: Tensor, position: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """The teacher: a click and a class to a box (Point-DETR3D's point-centric teacher; Gao et al., 2024).
 
-One decoder layer without attention between prompts: a prompt's box is the same alone and among others.
+One decoder layer without attention between prompts: a prompt's box is the same alone and among others. A prompt may
+also be a box that another detector has found, to be refined (an extension; as TransFusion's second stage, Bai et al.,
+2022): the attention then begins with it instead of a straight box of the class's mean size.
 """
 
 import math
@@ -28,7 +30,8 @@ class Decoded:
 
     score_logit: (Q, C), of every class; that of the prompt's own class is the box's.
     center: (Q, 3), gravity centre, m.  size: (Q, 3) length, width, height, m.
-    log_size: (Q, 3), its logarithm over the class's mean.  heading: (Q, 2), sine and cosine of the yaw, not normalised.
+    log_size: (Q, 3), its logarithm over the box that the attention began with: the class's mean, for a click.
+    heading: (Q, 2), sine and cosine of the yaw, not normalised.
     """
 
     score_logit: Tensor
@@ -41,10 +44,13 @@ class Decoded:
 class Decoder(nn.Module):
     """Prompts and encoded frames to boxes: attention, feed-forward, heads."""
 
+    mean_sizes: Tensor
+
     def __init__(self, contract: Contract) -> None:
         super().__init__()
         self.contract = contract
         dim, classes = contract.dim, len(contract.classes)
+        self.register_buffer("mean_sizes", torch.tensor(contract.mean_sizes), persistent=False)
         self.queries = Queries(contract)
         self.fusion = RoiFusion(contract)
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
@@ -59,24 +65,40 @@ class Decoder(nn.Module):
         nn.init.constant_(last.bias, math.log(RARE / (1 - RARE)))
         self.regress = nn.Sequential(
             nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 8)
-        )  # dx, dy over STEP, dz, log of length, width, height over the mean, sine, cosine
+        )  # in the RoI's axes: dx, dy over STEP, dz, log of length, width, height over its own, sine, cosine
 
     def forward(
-        self, rows: Tensor, points: Tensor, label: Tensor, frame: Tensor, cameras: Cameras | None = None
+        self,
+        rows: Tensor,
+        points: Tensor,
+        label: Tensor,
+        frame: Tensor,
+        cameras: Cameras | None = None,
+        roi: Tensor | None = None,
     ) -> Decoded:
         """rows: (B, R, dim) of the frames' maps of the ground.  points: (Q, 3) in the network frame, m.
-        label: (Q,) int64.  frame: (Q,) int64, which of B frames.  cameras: of the same B frames."""
-        content, position, reference = self.queries(points, label)
-        mean = self.queries.mean_sizes[label]
-        straight = torch.stack([torch.zeros_like(points[:, 0]), torch.ones_like(points[:, 0])], 1)
-        rois = Rois(reference, mean, straight)
+        label: (Q,) int64.  frame: (Q,) int64, which of B frames.  cameras: of the same B frames.
+        roi: (Q, 5) length, width, height, m, sine and cosine of the yaw of boxes around the points; zeros for clicks,
+        which is what all are without it."""
+        roi = points.new_zeros(len(points), 5) if roi is None else roi
+        size = torch.where(roi[:, :3] > 0, roi[:, :3], self.mean_sizes[label])
+        heading = roi[:, 3:]
+        content, position, reference = self.queries(points, label, size, heading)
+        rois = Rois(reference, size, _straightened(heading))
         fused = self.fusion(content + position, rois, rows, frame, cameras)
         x = self.norm1(content + self.dropout(fused))
         x = self.norm2(x + self.dropout(self.ffn(x)))
         raw = self.regress(x)
-        center = points + raw[:, :3] * raw.new_tensor([STEP, STEP, 1.0])
+        step = torch.cat([rois.turned(raw[:, :2]) * STEP, raw[:, 2:3]], 1)
         log_size = raw[:, 3:6]
-        return Decoded(self.classify(x), center, mean * log_size.exp(), log_size, raw[:, 6:])
+        facing = rois.turned(raw[:, 6:].flip(1)).flip(1)
+        return Decoded(self.classify(x), points + step, size * log_size.exp(), log_size, facing)
+
+
+def _straightened(heading: Tensor) -> Tensor:
+    """Headings (Q, 2) with (0, 1), along x, where they are unknown, (0, 0)."""
+    unknown = (heading == 0).all(1).to(heading)
+    return torch.stack([heading[:, 0], heading[:, 1] + unknown], 1)
 
 
 class Teacher(nn.Module):
@@ -110,12 +132,14 @@ class Teacher(nn.Module):
         label: Tensor,
         frame: Tensor | None = None,
         cameras: Cameras | None = None,
+        roi: Tensor | None = None,
     ) -> Decoded:
         """Boxes of prompts. ground: maps of `encode_lidar`, B frames.  points: (Q, 3) in the network frame, m, inside
         of the contract's range.  label: (Q,) int64.  frame: (Q,) int64, which of B; of the first without it.
-        cameras: of the same frames (`Cameras.of_frames`); None where there are none."""
+        cameras: of the same frames (`Cameras.of_frames`); None where there are none.
+        roi: (Q, 5) boxes around the points, as the decoder takes them; None where all are clicks."""
         frame = torch.zeros_like(label) if frame is None else frame
         # Float32 under autocast too: bfloat16 rounds metres to tens of centimetres.
         with torch.autocast(points.device.type, enabled=False):
             rows = rows_of([level.float() for level in ground])
-            return self.decoder(rows, points.float(), label, frame, cameras)
+            return self.decoder(rows, points.float(), label, frame, cameras, None if roi is None else roi.float())

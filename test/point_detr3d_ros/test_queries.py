@@ -19,26 +19,25 @@ def test_sine_is_the_published_formula() -> None:
 
 
 @pytest.mark.parametrize(("dim", "channels"), [(256, 42), (64, 10), (16, 2)])
-def test_position_says_place_and_mean_size(contract, dim, channels) -> None:
+def test_position_says_place_size_and_heading(contract, dim, channels) -> None:
     queries = Queries(replace(contract, dim=dim))
-    points, label = torch.tensor([[3.2, -1.6, 0.5]]), torch.tensor([2])
-    (found,) = queries.position(points, label)
+    points = torch.tensor([[3.2, -1.6, 0.5]])
+    (found,) = queries.position(points, torch.tensor([[10.1, 2.6, 3.2]]), torch.tensor([[0.6, -0.8]]))
     normal = [
         (v - low) / (high - low) for v, (low, high) in zip((3.2, -1.6, 0.5), (contract.x, contract.y, contract.z))
     ]
-    length, width, height = contract.mean_sizes[2]
+    length, width, height = 10.1, 2.6, 3.2
     place = [2 * math.pi * n for n in normal]
     values = (place[1], place[0], place[2], width, length, height)
     expected = torch.cat([sine(torch.tensor(v), channels) for v in values])
     torch.testing.assert_close(found[: 6 * channels], expected, rtol=0, atol=1e-6)
-    assert not found[6 * channels :].any()
+    assert found[6 * channels :].tolist() == pytest.approx([0.6, -0.8] + [0.0] * (dim - 6 * channels - 2))
 
 
 def test_the_class_is_in_the_content_alone_and_the_reference_is_the_click(contract) -> None:
-    same = replace(contract, mean_sizes=((4.0, 2.0, 1.5),) * len(contract.classes))
-    queries = Queries(same)
+    queries = Queries(contract)
     points = torch.tensor([[1.0, 2.0, 0.5]] * 2)
-    content, position, reference = queries(points, torch.tensor([0, 3]))
+    content, position, reference = queries(points, torch.tensor([0, 3]), torch.ones(2, 3), torch.zeros(2, 2))
     assert torch.equal(position[0], position[1])
     assert not torch.allclose(content[0], content[1])
     assert torch.equal(reference, points)
@@ -47,7 +46,7 @@ def test_the_class_is_in_the_content_alone_and_the_reference_is_the_click(contra
 def test_a_learned_reference_lies_in_the_range_and_learns(contract) -> None:
     queries = Queries(replace(contract, reference="learned"))
     points = torch.tensor([[1.0, 2.0, 0.5], [-9.0, -5.0, 1.0]])
-    _, _, reference = queries(points, torch.tensor([0, 3]))
+    _, _, reference = queries(points, torch.tensor([0, 3]), torch.ones(2, 3), torch.zeros(2, 2))
     for axis, (low, high) in enumerate((contract.x, contract.y, contract.z)):
         assert ((reference[:, axis] > low) & (reference[:, axis] < high)).all()
     assert not torch.allclose(reference, points)

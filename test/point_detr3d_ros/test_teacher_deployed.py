@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from point_detr3d_ros.images import SLOTS
+from point_detr3d_ros.assist import CAMERAS
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_deployed import ImagePyramid, LidarPyramid, PromptDecoder, no_cameras
 
@@ -43,7 +43,7 @@ def session(teacher, tmp_path_factory):
 
 def exported(module, path):
     inputs = module.inputs if isinstance(module, PromptDecoder) else module.INPUTS
-    shapes = tuple({0: "n"} if name in module.DYNAMIC else None for name in inputs)
+    shapes = tuple({0: module.DYNAMIC[name]} if name in module.DYNAMIC else None for name in inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ def test_lidar_pyramid(session, contract) -> None:
 
 def test_image_pyramid(session, contract) -> None:
     module, engine = session(ImagePyramid)
-    for count in (1, SLOTS):
+    for count in (1, CAMERAS):
         shape = (count, contract.image_height, contract.image_width, 3)
         images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(count))
         compared(module, engine, (images,))
@@ -102,12 +102,14 @@ def frame(module, prompts, cameras):
     ground = torch.randn(module.example()[0].shape, generator=generator)
     points = 8 * torch.rand(prompts, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.2]) - torch.tensor([2, 4, 0.0])
     label = torch.randint(len(contract.classes), (prompts,), generator=generator)
-    rows, matrix, valid = no_cameras(contract)
+    roi = torch.cat([torch.full((prompts, 3), 2.0), torch.tensor([[0.6, 0.8]]).expand(prompts, -1)], 1)
+    roi[::2] = 0.0  # every other one is a click
+    rows, matrix, valid = no_cameras(contract, max(cameras, 1))
     rows[:cameras] = torch.randn(cameras, *rows.shape[1:], generator=generator)
     ahead = torch.tensor([[32.0, -40.0, 0.0, 0.0], [16.0, 0.0, -40.0, 60.0], [1.0, 0.0, 0.0, 0.0]])
     matrix[:cameras] = ahead
     valid[:cameras] = 1.0
-    return ground, points, label, rows, matrix, valid
+    return ground, points, label, roi, rows, matrix, valid
 
 
 @pytest.mark.parametrize("cameras", [0, 1, 6])
@@ -120,8 +122,8 @@ def test_prompt_decoder(session, contract, prompts, cameras) -> None:
     assert center.shape == size.shape == (prompts, 3)
     assert heading.shape == (prompts, 2)
     # The last prompt alone.
-    ground, points, label, *rest = inputs
-    alone = compared(module, engine, (ground, points[-1:], label[-1:], *rest))
+    ground, points, label, roi, *rest = inputs
+    alone = compared(module, engine, (ground, points[-1:], label[-1:], roi[-1:], *rest))
     torch.testing.assert_close(alone[1], center[-1:], atol=1e-5, rtol=1e-5)
 
 
@@ -130,10 +132,14 @@ def test_slots_without_a_camera_may_hold_anything(session) -> None:
     *inputs, valid = frame(module, 7, 6)
     some = torch.tensor([1.0, 0, 0, 0, 0, 0])
     expected = compared(module, engine, (*inputs, some))
-    inputs[3][1:], inputs[4][1:] = 1e3, -77.0
+    inputs[4][1:], inputs[5][1:] = 1e3, -77.0
     for found, wanted in zip(compared(module, engine, (*inputs, some)), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(module(*inputs, valid)[1], expected[1])
+    # Nor need they be there at all.
+    *prompts, rows, matrix = inputs
+    for found, wanted in zip(compared(module, engine, (*prompts, rows[:1], matrix[:1], some[:1])), expected):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_lidar_alone_without_grids_from_a_learned_reference(contract, tmp_path) -> None:

@@ -1,8 +1,10 @@
-"""Look into ROS 2 bags, make them from KITTI frames, and play them. No rosbag2 is needed.
+"""Look into ROS 2 bags, make them from KITTI frames, play them, and train on them. No rosbag2 is needed.
 
 voxbox bag info DRIVE                     topics, rates, and what the demo would take for the camera
 voxbox bag from-kitti DIR OUT.mcap        KITTI frames with calibration, LiDAR and ground truth as a drive
 voxbox bag play DRIVE --clock             publish a recording, at its own pace
+voxbox bag rig DRIVE --out DIR --labels FILE
+                                          clouds, images and labels as frames that `voxbox train point-detr3d` reads
 """
 
 import argparse
@@ -16,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from voxbox.bag.pace import paced
+from voxbox.bag.to_rig import configure_rig, run_rig
 from voxbox_core.datasets.bag import Bag, Topic, find_topics, write_drive
 from voxbox_core.datasets.bag.types import COMPRESSED_IMAGE, IMAGE
 from voxbox_core.datasets.bag.writer import FRAMES_PER_SECOND, IMAGE_KINDS, START
@@ -28,7 +31,7 @@ _SETTLING = 0.5  # s that the other subscribers of the same node get
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="sub", required=True, metavar="info | from-kitti | play")
+    verbs = parser.add_subparsers(dest="sub", required=True, metavar="info | from-kitti | play | rig")
 
     info = verbs.add_parser("info", help="what a bag holds")
     info.add_argument("bag", type=Path, help="folder with metadata.yaml, or file .mcap or .db3")
@@ -50,11 +53,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     play.add_argument(
         "--wait", type=float, default=10.0, help="s to wait at most for a subscriber of an image (default: %(default)g)"
     )
+    configure_rig(verbs.add_parser("rig", help="make a folder of frames that training reads"))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Dispatch; -> what was found, written or published."""
-    return {"info": run_info, "from-kitti": run_from_kitti, "play": run_play}[args.sub](args)
+    return {"info": run_info, "from-kitti": run_from_kitti, "play": run_play, "rig": run_rig}[args.sub](args)
 
 
 def run_info(args: argparse.Namespace) -> dict[str, Any]:

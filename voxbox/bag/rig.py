@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,28 @@ def recorded(bag: Bag, topics: RigTopics, height: float | None = None) -> Iterat
     height: of the LiDAR above the ground, m; None measures it by the clouds, or takes that above the base frame.
     Raises InputError when a message cannot be read or the height is neither given nor to be found.
     """
-    reader = _Reader(bag, topics, height)
+    reader = RigReader(bag, topics, height)
     for frame in rig_frames(bag, topics):
-        yield reader.read(frame)
+        moment = reader.moment(frame)
+        views, skew = reader.views(moment)
+        yield Recorded(replace(moment.sample, views=views), skew)
 
 
-class _Reader:
-    def __init__(self, bag: Bag, topics: RigTopics, height: float | None) -> None:
+@dataclass(frozen=True)
+class Moment:
+    """sample: a moment of the bag without its cameras, whose images are in `frame`, unread.  lidar: the frame_id of the
+    cloud.  level_from_lidar: (4, 4), from that frame to the sample's."""
+
+    frame: RigFrame
+    sample: RigSample
+    lidar: str
+    level_from_lidar: np.ndarray
+
+
+class RigReader:
+    """Reads frames of a bag, in order of recording, as `recorded` says; images only where they are asked for."""
+
+    def __init__(self, bag: Bag, topics: RigTopics, height: float | None = None) -> None:
         self._bag = bag
         self._transforms = Transforms(bag, topics.transforms)
         self._height = height
@@ -74,28 +89,48 @@ class _Reader:
         self._intensity = Intensity()
         self._placeless: set[str] = set()
 
-    def read(self, frame: RigFrame) -> Recorded:
+    def moment(self, frame: RigFrame) -> Moment:
+        """The cloud of a frame, its truth and its place."""
         message = self._bag.decode(frame.points)
         lidar, now = message.header.frame_id, frame.points.stamp
         level_from_lidar, above_base = self._mount(lidar, now)
         points = read_cloud(message).points
         self._intensity.scale(points)
         points[:, :3] = points[:, :3] @ level_from_lidar[:3, :3].T.astype(np.float32)
-        lidar_from_level = np.linalg.inv(level_from_lidar)
-        views, skew = self._views(frame, lidar, lidar_from_level)
         boxes = None if frame.truth is None else self._boxes(frame.truth, lidar, level_from_lidar)
         world_from_lidar = self._fixed_from(lidar, now)
         sample = RigSample(
             name=f"{frame.index:06d}",
             points=points,
             height=self._height_of(points, above_base),
-            views=tuple(views),
             boxes=boxes,
             hits=np.zeros(0, np.int64) if boxes is None else points_in_boxes(points, boxes).sum(1),
             stamp=now / 1e9,
-            world_from_lidar=None if world_from_lidar is None else world_from_lidar @ lidar_from_level,
+            world_from_lidar=None if world_from_lidar is None else world_from_lidar @ np.linalg.inv(level_from_lidar),
         )
-        return Recorded(sample, skew)
+        return Moment(frame, sample, lidar, level_from_lidar)
+
+    def sample_from(self, frame_id: str, moment: Moment) -> np.ndarray | None:
+        """(4, 4): points of a tf frame to the sample's, at the cloud's stamp; None where nothing leads there."""
+        pose = self._transforms.between(frame_id, moment.lidar, moment.frame.points.stamp)
+        return None if pose is None else moment.level_from_lidar @ pose
+
+    def views(self, moment: Moment) -> tuple[tuple[View, ...], dict[str, float]]:
+        """What the cameras saw, and by name how much later, s."""
+        views, skew = [], {}
+        lidar, now, lidar_from_level = moment.lidar, moment.frame.points.stamp, np.linalg.inv(moment.level_from_lidar)
+        for image, info in moment.frame.images:
+            message = self._bag.decode(image)
+            name = message.header.frame_id or image.topic
+            pose = self._camera_from_lidar(name, image.stamp, lidar, now)
+            if pose is None:
+                if name not in self._placeless:
+                    _log.warning("%s: no transform leads from %s to %s: left out", self._bag.path, lidar, name)
+                self._placeless.add(name)
+                continue
+            views.append(self._view(name, message, info, pose @ lidar_from_level))
+            skew[name] = (image.stamp - now) / 1e9
+        return tuple(views), skew
 
     def _mount(self, lidar: str, now: int) -> tuple[np.ndarray, float | None]:
         """(4, 4) from the sensor's frame to the samples'; its height above the base frame, m, None without one."""
@@ -123,21 +158,6 @@ class _Reader:
         known = (name for name in FIXED_FRAMES if name in self._transforms.frames)
         poses = (self._transforms.between(frame, name, time) for name in known)
         return next((pose for pose in poses if pose is not None), None)
-
-    def _views(self, frame: RigFrame, lidar: str, lidar_from_level: np.ndarray) -> tuple[list[View], dict[str, float]]:
-        views, skew = [], {}
-        for image, info in frame.images:
-            message = self._bag.decode(image)
-            name = message.header.frame_id or image.topic
-            pose = self._camera_from_lidar(name, image.stamp, lidar, frame.points.stamp)
-            if pose is None:
-                if name not in self._placeless:
-                    _log.warning("%s: no transform leads from %s to %s: left out", self._bag.path, lidar, name)
-                self._placeless.add(name)
-                continue
-            views.append(self._view(name, message, info, pose @ lidar_from_level))
-            skew[name] = (image.stamp - frame.points.stamp) / 1e9
-        return views, skew
 
     def _camera_from_lidar(self, camera: str, taken: int, lidar: str, now: int) -> np.ndarray | None:
         fixed_from_camera, fixed_from_lidar = self._fixed_from(camera, taken), self._fixed_from(lidar, now)

@@ -1,4 +1,4 @@
-"""A folder of rendered frames remembers what it was rendered with, so that going on with it means the same frames."""
+"""A folder of frames remembers what it was made with, so that going on with it means the same frames."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,10 @@ from voxbox_core.files import write_json
 RECORD = "street.json"
 
 
-def claim(folder: Path, wanted: dict) -> None:
-    """Record what the frames of a new folder have in common. Raises InputError when the folder holds other frames."""
-    record = folder / RECORD
+def claim(folder: Path, wanted: dict, record_name: str = RECORD) -> None:
+    """Record what the frames of a new folder have in common, in a file of it. Raises InputError when the folder holds
+    other frames."""
+    record = folder / record_name
     if record.is_file():
         _agree(record, wanted)
     elif folder.exists() and any(folder.iterdir()):
@@ -25,7 +26,7 @@ def _agree(record: Path, wanted: dict) -> None:
     try:
         found = json.loads(record.read_text())
     except ValueError:
-        raise InputError(str(record), "no JSON", "what a rendering wrote", "Delete the folder.") from None
+        raise InputError(str(record), "no JSON", "what `voxbox` wrote", "Delete the folder.") from None
     for key, value in wanted.items():
         if found.get(key) != value:
             raise InputError(

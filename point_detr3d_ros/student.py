@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from point_detr3d_ros.codec import decode
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.encoder import LidarEncoder, conv
+from voxbox_core.cloud import FEATURES
 
 HEAT_BIAS = -2.19  # every cell begins as an object with 10%
 REGRESSIONS = {"reg": 2, "height": 1, "dim": 3, "rot": 2}
@@ -105,6 +106,7 @@ class Deployed(nn.Module):
     """
 
     INPUTS = ("features", "cell")
+    DYNAMIC = {"features": "pillars", "cell": "pillars"}  # noqa: RUF012 - nobody writes to it
 
     def __init__(self, student: Student) -> None:
         super().__init__()
@@ -117,3 +119,7 @@ class Deployed(nn.Module):
         maps = self.student(features, cell, 1)
         found = decode(maps.heatmap, maps.box, self.student.contract)
         return tuple(found[name] for name in self.outputs)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Inputs of the right shapes, for tracing: three pillars."""
+        return torch.zeros(3, self.student.contract.per_pillar, FEATURES), torch.arange(3)

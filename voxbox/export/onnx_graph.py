@@ -19,8 +19,15 @@ def write_onnx(
     outputs: Sequence[str],
     metadata: Mapping[str, str],
     path: Path,
+    dynamic: Mapping[str, str] | None = None,
 ) -> None:
-    """Trace `module` with static shapes and write it to `path` as one self-contained, checked file."""
+    """Trace `module` and write it to `path` as one self-contained, checked file.
+
+    dynamic: input -> the name of its first dimension, which may be any number from 1, the same for all inputs of that
+    name. All other shapes are those of `example`; there dynamic ones must be above 1, which is traced as a constant.
+    """
+    names = dynamic or {}
+    shapes = tuple({0: names[name]} if name in names else None for name in inputs) if names else None
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
@@ -32,6 +39,7 @@ def write_onnx(
             output_names=list(outputs),
             opset_version=OPSET,
             dynamo=True,
+            dynamic_shapes=shapes,
             external_data=False,
             verbose=False,
         )

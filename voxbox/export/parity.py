@@ -1,50 +1,64 @@
 """Whether two engines find the same boxes: compared box by box, by value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from voxbox_core.runtime import Run
+from voxbox_core.errors import InputError
 
-# Engines order near ties differently, so boxes are paired by where they were found and not by rank; what lies
-# below this score is noise whose peaks may differ by a rounding.
-MINIMUM_SCORE = 1e-3
+Arrays = Mapping[str, np.ndarray]
+# What both engines found, and which box of the first -> its partner in the second, None where it has none.
+Partner = Callable[[Arrays, Arrays, int], int | None]
+# What both engines found, and a box of each -> how far they differ, by name.
+Difference = Callable[[Arrays, int, Arrays, int], dict[str, float]]
+Frame = TypeVar("Frame")
+
+# Part of the boxes that an engine may miss: the last of the K candidates may change places with the next by a rounding.
+MISSING = 0.05
 
 
-def compare(reference: Run, other: Run, frames: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    """Largest differences over all frames between boxes that both runs report.
+def compare(
+    reference: Callable[[Frame], Arrays],
+    other: Callable[[Frame], Arrays],
+    frames: Sequence[Frame],
+    partner: Partner,
+    difference: Difference,
+    least_score: float,
+) -> dict[str, float]:
+    """Largest differences over all frames between boxes that both find.
 
-    Returns `compared` (boxes), `missing` (boxes of the reference without a partner), and the largest absolute
-    difference of score, yaw (rad), and, relative to the distance, of the centre; and relative to the size, of the size.
+    reference, other: a frame -> arrays of boxes, `score` (1, K) among them. Boxes of the reference below `least_score`
+    are passed over: they are noise, whose peaks may differ by a rounding.
+    Returns `compared` (boxes), `missing` (boxes of the reference without a partner), and the largest differences.
     """
-    worst = {"compared": 0.0, "missing": 0.0, "score": 0.0, "yaw": 0.0, "center": 0.0, "size": 0.0}
+    worst = {"compared": 0.0, "missing": 0.0}
     for frame in frames:
-        _compare_frame(reference(frame), other(frame), worst)
+        a, b = reference(frame), other(frame)
+        for i in np.flatnonzero(a["score"][0] > least_score):
+            j = partner(a, b, int(i))
+            if j is None:
+                worst["missing"] += 1
+                continue
+            worst["compared"] += 1
+            for name, value in difference(a, int(i), b, j).items():
+                worst[name] = float(np.maximum(worst.get(name, 0.0), value))  # which keeps NaN
     return worst
 
 
-def _compare_frame(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], worst: dict[str, float]) -> None:
-    for i in np.nonzero(a["score"][0] > MINIMUM_SCORE)[0]:
-        j = _partner(a, b, int(i))
-        if j is None:
-            worst["missing"] += 1
-            continue
-        worst["compared"] += 1
-        turn = a["yaw"][0, i] - b["yaw"][0, j]
-        distance, size = (float(np.linalg.norm(a[name][0, i])) for name in ("center", "size"))
-        differences = {
-            "score": abs(a["score"][0, i] - b["score"][0, j]),
-            "yaw": abs(np.arctan2(np.sin(turn), np.cos(turn))),
-            "center": np.linalg.norm(a["center"][0, i] - b["center"][0, j]) / max(distance, 1e-6),
-            "size": np.linalg.norm(a["size"][0, i] - b["size"][0, j]) / max(size, 1e-6),
-        }
-        for name, value in differences.items():
-            worst[name] = max(worst[name], float(value))
-
-
-def _partner(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], i: int) -> int | None:
-    """The box of `b` of the same class whose nine keypoints lie nearest to box i of `a`, within a pixel on average."""
-    distance = np.abs(b["keypoints"][0] - a["keypoints"][0, i]).mean((-1, -2))
-    distance = np.where(b["label"][0] == a["label"][0, i], distance, np.inf)
-    j = int(distance.argmin())
-    return j if distance[j] < 1.0 else None
+def judge(backend: str, found: Mapping[str, float], tolerance: Mapping[str, float]) -> None:
+    """Raises InputError where a backend strays beyond `tolerance` or misses too many boxes, or where there are none."""
+    remedy = "Report this model: the engine computes something else."
+    boxes = found["compared"] + found["missing"]
+    if not boxes:
+        raise InputError(
+            "boxes to compare the backends by", 0, "at least 1", "Give --data with frames in which the model sees some."
+        )
+    if found["missing"] > MISSING * boxes:
+        value = f"{found['missing']:.0f} of {boxes:.0f}"
+        raise InputError(f"boxes of PyTorch that {backend} misses", value, f"at most {MISSING:.0%}", remedy)
+    for name, limit in tolerance.items():
+        if not found[name] <= limit:  # NaN is no agreement
+            raise InputError(
+                f"{backend}'s difference from PyTorch in {name}", f"{found[name]:.2e}", f"at most {limit:.0e}", remedy
+            )

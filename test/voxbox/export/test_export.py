@@ -10,8 +10,9 @@ import torch
 from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D
 from km3d_ros.network import KM3DNet
-from voxbox.export import command
-from voxbox.export.parity import compare
+from voxbox.export import command, km3d
+from voxbox.export.km3d import compare
+from voxbox.export.parity import judge
 from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
@@ -80,7 +81,7 @@ def test_weights_of_something_else_leave_nothing_behind(tmp_path):
 
 
 def test_an_engine_that_strays_is_caught(trained, tmp_path, monkeypatch):
-    monkeypatch.setitem(command.TOLERANCE, "center", -1.0)
+    monkeypatch.setitem(km3d.TOLERANCE, "center", -1.0)
     with pytest.raises(InputError, match="difference from PyTorch in center"):
         command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "model"), "--frames", "1"))
     assert not (tmp_path / "model").exists()
@@ -101,7 +102,8 @@ def test_an_engine_that_finds_nothing_is_not_taken_for_one_that_agrees(score, li
         "center": np.ones((1, 2, 3)),
     }
     with pytest.raises(InputError, match=line):
-        command._judge("onnxruntime", compare(lambda _: found, lambda _: found | {"label": found["label"] + 1}, [{}]))
+        other = compare(lambda _: found, lambda _: found | {"label": found["label"] + 1}, [{}])
+        judge("onnxruntime", other, km3d.TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +131,8 @@ def test_comparison_pairs_boxes_by_place_and_sees_a_difference():
     assert (same["compared"], same["missing"], same["center"]) == (3, 0, 0)
     turned = one | {"yaw": one["yaw"] + 2 * np.pi + 0.01}
     assert compare(lambda _: one, lambda _: turned, [{}])["yaw"] == pytest.approx(0.01)
+    broken = compare(lambda _: one, lambda _: one | {"size": one["size"] * np.nan}, [{}])
+    with pytest.raises(InputError, match="difference from PyTorch in size is nan"):
+        judge("onnxruntime", broken, km3d.TOLERANCE)
     elsewhere = one | {"keypoints": one["keypoints"] + 50}
     assert compare(lambda _: one, lambda _: elsewhere, [{}])["missing"] == 3

@@ -1,0 +1,188 @@
+"""`voxbox export point-detr3d` and `point-detr3d-assist`: the student's graph, and the teacher's three."""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from point_detr3d_ros.assist import Assist
+from point_detr3d_ros.assist import load_deployed as load_part
+from point_detr3d_ros.contract import Contract
+from point_detr3d_ros.detector import SYSTEM, graph_inputs, grounded_pillars, load_deployed
+from voxbox.export import parity, release
+from voxbox.export.lidar_frames import lidar_frames
+from voxbox.export.onnx_graph import write_onnx
+from voxbox.export.parity import Arrays
+from voxbox_core import weights as weights_file
+from voxbox_core.boxes import Boxes3D
+from voxbox_core.datasets.rig import Prompts, RigSample
+from voxbox_core.runtime import DeployedModule, open_model
+from voxbox_core.runtime.torch import Runner
+
+# Of a score, a part of a size, in m of a centre, and of the heading's sine and cosine: far below what a box is worth,
+# far above float32 rounding in another order.
+TOLERANCE = {"score": 1e-3, "center": 2e-3, "size": 1e-3, "heading": 2e-3}
+LEAST_SCORE = 1e-2
+PROMPTS = (1, 7, 23)
+"""Clicks at once that the assistant is checked with."""
+_SAME = 0.1  # m between centres of the same box by two engines
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--score-thresholds",
+        nargs="+",
+        type=float,
+        metavar="S",
+        help="least score of a published box, a number per class in the contract's order: `voxbox evaluate` prints "
+        "those of the best F1",
+    )
+    configure_assist(parser)
+
+
+def configure_assist(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="rig frames, KITTI clouds or a bag, whose first frames check the backends (default: the street world's)",
+    )
+    parser.add_argument("--frames", type=int, default=4, help="how many frames check the backends (default 4)")
+
+
+def export(args: argparse.Namespace) -> dict[str, Any]:
+    """The student. Returns the manifest and the largest differences by backend. Raises InputError; writes nothing
+    then."""
+    source = weights_file.load(args.weights)
+    contract = Contract.from_json(source.contract)
+    if args.score_thresholds is not None:
+        contract = replace(contract, score_thresholds=tuple(args.score_thresholds))
+    frames = [_inputs(frame, contract) for frame in lidar_frames(args.data, args.frames)]
+    with tempfile.TemporaryDirectory(prefix="voxbox-export-") as temporary:
+        folder = Path(temporary)
+        weights_file.save(folder / release.WEIGHTS, source.state, contract.to_json(), half=True)
+        deployed = write_student(folder / release.WEIGHTS, folder / release.ONNX)
+        differences = {}
+        for backend in release.engines():
+            run = open_model(folder / release.ONNX, backend).run
+            differences[backend] = parity.compare(Runner(deployed), run, frames, _nearest, _difference, LEAST_SCORE)
+            parity.judge(backend, differences[backend], TOLERANCE)
+        manifest = release.seal(folder, SYSTEM, args.out.name, contract.to_json())
+        release.install(folder, args.out)
+    return {"model": str(args.out), "manifest": manifest, "parity": differences}
+
+
+def export_assist(args: argparse.Namespace) -> dict[str, Any]:
+    """The teacher. Returns the manifest of each part and the largest differences by backend. Raises InputError; writes
+    nothing then."""
+    source = weights_file.load(args.weights)
+    contract = Contract.from_json(source.contract)
+    frames = [Asked(frame, _prompts(frame, contract)) for frame in lidar_frames(args.data, args.frames)]
+    with tempfile.TemporaryDirectory(prefix="voxbox-export-") as temporary:
+        folder = Path(temporary)
+        weights_file.save(folder / release.WEIGHTS, source.state, contract.to_json(), half=True)
+        manifests = write_teacher(folder, args.out.name)
+        differences = {}
+        reference = _answers(folder, "torch")
+        for backend in release.engines():
+            found = _answers(folder, backend)
+            differences[backend] = parity.compare(reference, found, frames, _same, _difference, least_score=0.0)
+            parity.judge(backend, differences[backend], TOLERANCE)
+        release.install(folder, args.out)
+    return {"model": str(args.out), "manifest": manifests, "parity": differences}
+
+
+def write_student(weights: Path, graph: Path) -> DeployedModule:
+    """Write the student's graph with the weights of a file; -> the same for PyTorch."""
+    deployed = load_deployed(weights)
+    module: Any = deployed.module
+    write_onnx(module, module.example(), module.INPUTS, deployed.outputs, deployed.metadata, graph, module.DYNAMIC)
+    return deployed
+
+
+def write_teacher(folder: Path, name: str) -> dict[str, dict[str, object]]:
+    """Write the graphs of a folder's weights, each sealed in a folder of its own; -> their manifests.
+
+    name: of the release.
+    """
+    weights, manifests = folder / release.WEIGHTS, {}
+    contract = Contract.from_json(weights_file.load(weights).contract)
+    for part in ("lidar", "image", "prompt") if contract.cameras else ("lidar", "prompt"):
+        deployed, own = load_part(weights, part), folder / part
+        module: Any = deployed.module
+        inputs = module.inputs if part == "prompt" else module.INPUTS
+        own.mkdir()
+        graph = own / release.ONNX
+        write_onnx(module, module.example(), inputs, deployed.outputs, deployed.metadata, graph, module.DYNAMIC)
+        shared = f"../{release.WEIGHTS}"
+        manifests[part] = release.seal(own, SYSTEM, f"{name}/{part}", contract.to_json(), shared)
+    return manifests
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A frame and the clicks on it."""
+
+    sample: RigSample
+    prompts: Prompts
+
+
+def _inputs(sample: RigSample, contract: Contract) -> dict[str, np.ndarray]:
+    return graph_inputs(grounded_pillars(sample.points, sample.height, contract))
+
+
+def _prompts(sample: RigSample, contract: Contract) -> Prompts:
+    """Clicks on points of the cloud, all classes in turn."""
+    rng = np.random.default_rng(0)
+    seen = sample.points[contract.grid.contains(sample.grounded().points)]
+    places = seen[:, :3] if len(seen) else np.zeros((1, 3))
+    count = max(PROMPTS)
+    label = np.arange(count) % len(contract.classes)
+    return Prompts(places[rng.integers(0, len(places), count)], label, contract.classes)
+
+
+def _answers(folder: Path, backend: str) -> Callable[[Asked], Arrays]:
+    """The answers to so many clicks at once as PROMPTS says, and the same refined, with the frame's cameras and
+    without, as arrays (1, K)."""
+    assist = Assist.open(folder, backend)
+
+    def answer(asked: Asked) -> Arrays:
+        sample, prompts, answers = asked.sample, asked.prompts, []
+        for views in ((), sample.views):
+            encoded = assist.encode(sample.points, sample.height, views)
+            answers += [assist.decode(encoded, prompts[:count]) for count in PROMPTS]
+            answers.append(assist.refine(encoded, answers[-1]))
+        boxes = Boxes3D.concatenate(answers)
+        columns = {"score": boxes.score, "center": boxes.center, "size": boxes.size}
+        columns["heading"] = np.stack([np.sin(boxes.yaw), np.cos(boxes.yaw)], 1)
+        return {name: values[None] for name, values in columns.items()}
+
+    return answer
+
+
+def _same(a: Arrays, b: Arrays, i: int) -> int:
+    """A click's box has its place."""
+    return i
+
+
+def _nearest(a: Arrays, b: Arrays, i: int) -> int | None:
+    """The box of `b` of the same class whose centre lies nearest to that of box i of `a`.
+
+    Engines order near ties differently, so boxes are paired by where they were found and not by rank."""
+    distance = np.linalg.norm(b["center"][0] - a["center"][0, i], axis=1)
+    distance = np.where(b["label"][0] == a["label"][0, i], distance, np.inf)
+    j = int(distance.argmin())
+    return j if distance[j] < _SAME else None
+
+
+def _difference(a: Arrays, i: int, b: Arrays, j: int) -> dict[str, float]:
+    apart = {name: a[name][0, i] - b[name][0, j] for name in TOLERANCE}
+    return {
+        "score": abs(apart["score"]),
+        "center": np.linalg.norm(apart["center"]),
+        "size": np.linalg.norm(apart["size"]) / np.linalg.norm(a["size"][0, i]),
+        "heading": np.abs(apart["heading"]).max(),
+    }

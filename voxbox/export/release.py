@@ -1,0 +1,47 @@
+"""A release: folders of files, each sealed by its manifest, put together elsewhere and installed when it is sound."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from voxbox_core.files import whole_file
+from voxbox_core.runtime import available
+from voxbox_core.runtime.model import MANIFEST, checksum
+
+ONNX, WEIGHTS = "model.onnx", "weights.pt"
+
+
+def engines() -> tuple[str, ...]:
+    """The installed backends that run the ONNX file on a CPU, to be held against PyTorch."""
+    return tuple(name for name in available() if name not in ("torch", "tensorrt"))
+
+
+def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEIGHTS) -> dict[str, object]:
+    """Write the manifest of a folder with its ONNX file; -> what it says.
+
+    contract: its JSON.  weights: the file, seen from the folder.
+    """
+    manifest = {
+        "name": name,
+        "system": system,
+        "onnx": ONNX,
+        "sha256": checksum(folder / ONNX),
+        "weights": weights,
+        "weights_sha256": checksum(folder / weights),
+        "precision": "fp32",
+        "exported": date.today().isoformat(),
+        "contract": json.loads(contract),
+    }
+    (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False))
+    return manifest
+
+
+def install(folder: Path, out: Path) -> None:
+    """Copy all files to the model folder, each whole, the manifests last; a model card already there stays."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: (path.name == MANIFEST, path)):
+        with whole_file(out / path.relative_to(folder)) as temporary:
+            shutil.copyfile(path, temporary)

@@ -90,9 +90,8 @@ def known_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "label_": LABELS[None],
         "size_": np.array(CONTRACT.mean_sizes, np.float32)[LABELS][None],
         "heading_": np.tile(np.array([2, 0], np.float32), (1, 3, 1)),
-        "pick": np.eye(10, 3, -3, dtype=np.float32) * [1, 1, 0],
+        "pick": np.eye(10, 3, -3, dtype=np.float32) * np.array([1, 1, 0], np.float32),
     }
-    values["pick"] = values["pick"].astype(np.float32)
     steps = [
         *GREATEST,
         ("MatMul", ["seen", "pick"], "shift", {}),
@@ -142,7 +141,6 @@ def known_assist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "means": np.array(CONTRACT.mean_sizes, np.float32),
         "scores": np.tile(CLASS_SCORES[None], (1, 1)),
         "to_left": np.array([[1, 0]], np.float32),
-        "column": np.array([[1]], np.float32),
     }
     steps = [
         ("MatMul", ["points", "y"], "left", {}),
@@ -182,7 +180,6 @@ def known_assist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     widths = {"score": len(CONTRACT.classes), "center": 3, "size": 3, "heading": 2}
     outputs = {name: (TensorProto.FLOAT, ["Q", width]) for name, width in widths.items()}
-    del values["column"]
     write_graph(folder / "prompt" / "model.onnx", steps, values, inputs, outputs)
     for part in ("lidar", "image", "prompt"):
         digest = hashlib.sha256((folder / part / "model.onnx").read_bytes()).hexdigest()

@@ -18,6 +18,7 @@ from point_detr3d_ros.views import network_views
 from voxbox.training.data import FromStep
 from voxbox.training.point_detr3d.recipe import Plan
 from voxbox.training.processes import Processes
+from voxbox_core.boxes import Boxes3D
 from voxbox_core.cloud import pillars
 from voxbox_core.datasets.paste import ObjectBank, paste
 from voxbox_core.datasets.prompts import simulate
@@ -26,6 +27,10 @@ from voxbox_core.datasets.rig import RigSample
 
 Item = dict[str, np.ndarray]
 Read = Callable[[int], RigSample]  # of a frame's number among those to learn from
+
+# How far a detector's boxes are off: deviations of the centre, m, of the logarithm of sizes, and of the yaw, rad; and
+# how often one faces backwards.
+OFF_CENTER, OFF_SIZE, OFF_YAW, BACKWARDS = 0.3, 0.1, 0.15, 0.1
 
 
 class Order:
@@ -90,7 +95,7 @@ def student_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]
 
 
 def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]:
-    """A cloud, its cameras, a prompt for each object, and the objects."""
+    """A cloud, its cameras, a prompt for each object, which is a click or a detector's box, and the objects."""
     heights = [size[2] for size in plan.contract.mean_sizes]
 
     def item(sample: RigSample, rng: np.random.Generator) -> Item:
@@ -99,10 +104,15 @@ def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]
         moved = plan.augmentation.draw(rng).apply(sample).grounded()
         boxes, prompts = moved.boxes, moved.prompts
         assert boxes is not None and prompts is not None
-        inside = plan.contract.grid.contains(prompts.points)
+        detected = (rng.random(len(boxes)) < plan.recipe.rois)[:, None]
+        near = as_detected(boxes, rng)
+        points = np.where(detected, near.center, prompts.points)
+        roi = np.where(detected, np.column_stack([near.size, np.sin(near.yaw), np.cos(near.yaw)]), 0.0)
+        inside = plan.contract.grid.contains(points)
         images, matrices = network_views(moved.views, plan.contract)
         return _pillars("", moved, plan.contract) | {
-            "points": prompts.points[inside].astype(np.float32),
+            "points": points[inside].astype(np.float32),
+            "roi": roi[inside].astype(np.float32),
             "label": boxes.label[inside],
             "center": boxes.center[inside].astype(np.float32),
             "size": boxes.size[inside].astype(np.float32),
@@ -114,13 +124,25 @@ def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]
     return item
 
 
+def as_detected(boxes: Boxes3D, rng: np.random.Generator) -> Boxes3D:
+    """Boxes as a detector might find them: a little off."""
+    count = len(boxes)
+    turn = rng.normal(0.0, OFF_YAW, count) + np.pi * (rng.random(count) < BACKWARDS)
+    return replace(
+        boxes,
+        center=boxes.center + rng.normal(0.0, OFF_CENTER, (count, 3)),
+        size=boxes.size * np.exp(rng.normal(0.0, OFF_SIZE, (count, 3))),
+        yaw=boxes.yaw + turn,
+    )
+
+
 def _pillars(prefix: str, sample: RigSample, contract: Contract) -> Item:
     found = pillars(sample.points, contract.grid, contract.per_pillar, contract.max_pillars)
     return {f"{prefix}features": found.features, f"{prefix}cell": found.cell}
 
 
 # Of an item's arrays, those whose length differs from cloud to cloud are joined; the others are stacked.
-JOINED = ("points", "label", "center", "size", "yaw", "images")
+JOINED = ("points", "roi", "label", "center", "size", "yaw", "images")
 
 
 def collate(contract: Contract, joined: bool) -> Callable[[list[Item]], dict[str, Any]]:

@@ -44,6 +44,7 @@ class Recipe:
     paste: int = option(3, "paste objects of boxed frames until a cloud has so many of each class; 0 pastes none")
     compare: str = option("points", "where two views of a cloud must look alike in s3: none, all (the map) or points")
     size_factor: float = option(1.0, "of the places about the points where views are compared (kappa)")
+    rois: float = option(0.5, "part of the teacher's prompts that are boxes of a detector, to be refined, not clicks")
     initial: str = option("", "weights.pt of a former student to begin s0 and s3 with; they begin anew when empty")
     pseudo_labels: str = option("", "pseudo labels of another run for s3, instead of this run's")
     validate_every: float = option(0.25, "fraction of a stage between validations")
@@ -80,6 +81,7 @@ class Recipe:
             self._require(getattr(self, name) > 0, name, "more than zero")
         for name in ("weight_decay", "paste", "workers", "threads", "seed", "split_seed"):
             self._require(getattr(self, name) >= 0, name, "zero or more")
+        self._require(0 <= self.rois <= 1, "rois", "a part, from 0 to 1")
         for name in ("warmup", "ema"):
             self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
         self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the stage, in (0, 1]")
@@ -114,6 +116,7 @@ class Plan:
         try:
             content = json.loads(path.read_text())
             for name, kind in PARTS.items():  # a default of today may not be what the run began with
+                content[name] = BEFORE.get(name, {}) | content[name]
                 if missing := {f.name for f in fields(kind)} - content[name].keys():
                     value = f"unusable ({name} without {', '.join(sorted(missing))})"
                     raise InputError(f"recipe {path}", value, "all values of this version", remedy)
@@ -138,6 +141,8 @@ PARTS: dict[str, Any] = {
 
 # A preset is what differs from the defaults, part by part.
 Preset = dict[str, dict[str, Any]]
+BEFORE: Preset = {"recipe": {"rois": 0.0}}
+"""What runs did that were begun before there was an option for it."""
 _BASE, _STRONG = asdict(CloudAugmentation.base()), asdict(CloudAugmentation.strong())
 PRESETS: dict[str, Preset] = {
     # The released model: a LiDAR's whole surroundings, and clouds varied so that it carries over to other sensors.
@@ -171,7 +176,7 @@ PRESETS: dict[str, Preset] = {
             "roi_grid": 7,
             "ffn": 512,
         },
-        "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3},
+        "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3, "rois": 0.0},
         "losses": {"box": 0.25},
         "teacher_losses": {"box": 0.25},
         "augmentation": _STRONG,

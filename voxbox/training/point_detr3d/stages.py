@@ -237,7 +237,7 @@ class _Prompted(Teacher):
     def forward(self, batch: Any) -> Any:
         ground = self.encode_lidar(batch["features"], batch["cell"], batch["batch"])
         cameras = self._cameras(batch) if self.images else None
-        return self.decode(ground, batch["points"], batch["label"], batch["frame"], cameras)
+        return self.decode(ground, batch["points"], batch["label"], batch["frame"], cameras, batch["roi"])
 
     def _cameras(self, batch: Any) -> Cameras:
         """What is left of the cameras: whole ones drop out, so that any number of them will do later."""

@@ -86,7 +86,10 @@ def _lows(points: np.ndarray) -> np.ndarray:
     cell, z = cell[order], points[order, 2]
     starts = np.flatnonzero(np.diff(cell, prepend=-1))
     counts = np.diff(starts, append=len(cell))
-    return np.array([np.quantile(z[s : s + n], 0.1) for s, n in zip(starts, counts) if n >= _LEAST_POINTS])
+    # The quantile by numpy takes longer than all the rest.
+    return np.array(
+        [np.partition(z[s : s + n], n // 10)[n // 10] for s, n in zip(starts, counts) if n >= _LEAST_POINTS]
+    )
 
 
 @njit(cache=True)

@@ -86,6 +86,14 @@ def test_target_frame_moves_boxes_through_tf(drive: Drive) -> None:
     assert boxes_of(message).center[0] == pytest.approx([15.5, 2, 0.8], abs=1e-3)
 
 
+def test_a_transform_that_comes_late_is_waited_for(drive: Drive) -> None:
+    car = drive(target_frame="map", sensor_height=1.7, transform_timeout=5.0)
+    car.publish("points", car.cloud())
+    car.mount("lidar", "map", (10, 0, 1.7))
+    assert car.until(lambda: car.detections)
+    assert not car.node.counts.refused
+
+
 def test_sweeps_are_put_together_by_odometry(drive: Drive) -> None:
     car = drive(sweeps=2, sensor_height=1.7, max_age=0.0)
     car.mount("lidar", "base_link", (0, 0, 0))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from voxbox_core.datasets.bag import Bag, DriveTopics, Message
+from voxbox_core.datasets.bag import Bag, Message
 from voxbox_core.datasets.bag.types import COMPRESSED_IMAGE, IMAGE
 
 TICK = 0.01  # s between ticks of the replay's clock
@@ -38,8 +38,8 @@ def _calibration_first(messages: Iterable[Message]) -> Iterator[Message]:
         yield from sorted(together, key=lambda m: m.msgtype in (IMAGE, COMPRESSED_IMAGE))
 
 
-def recorded_rate(bag: Bag, topics: DriveTopics) -> float:
-    """Images/s of the recording by its stamps of arrival; 10 where it has a single image."""
-    times = [message.time for message in bag.messages([topics.image.name])]
+def recorded_rate(bag: Bag, topic: str) -> float:
+    """Messages/s of a topic by their times of recording; 10 where there is a single one."""
+    times = [message.time for message in bag.messages([topic])]
     span = (times[-1] - times[0]) / 1e9
     return (len(times) - 1) / span if span > 0 else 10.0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voxbox.bag.pace import recorded_rate
+from voxbox.demo import km3d
 from voxbox.demo.live import replay_into_node
 from voxbox.demo.outcome import END_TO_END, stages_of, summary
 from voxbox_core.datasets.bag import Bag, find_topics
@@ -30,13 +31,11 @@ def measure(case: Case, bag_path: Path, model: str, frames: int) -> dict[str, An
     """
     label = f"{case.backend} {case.rate:g} Hz{'' if case.profile else ', no profile'}"
     with Bag(bag_path) as bag, tempfile.TemporaryDirectory(prefix="voxbox-benchmark-") as folder:
-        topics = find_topics(bag)
+        feed = km3d.feed(find_topics(bag))
         parameters = {"model": model, "backend": case.backend}
-        speed = case.rate / recorded_rate(bag, topics)
+        speed = case.rate / recorded_rate(bag, feed.frames.name)
         log = Path(folder) / "node.log"
-        replay = replay_into_node(
-            "km3d", parameters, bag, topics, log, speed, frames, profile=case.profile, label=label
-        )
+        replay = replay_into_node(feed, parameters, bag, log, speed, frames, profile=case.profile, label=label)
     stages = stages_of(replay)
     total = [sum(parts) for parts in zip(*(v for k, v in stages.items() if k in _INSIDE))]
     overhead = [t - e for t, e in zip(total, stages.get(ENGINE, []))]

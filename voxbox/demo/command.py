@@ -2,10 +2,12 @@
 
   voxbox demo                          the drive that comes with voxbox
   voxbox demo DRIVE.mcap --rate 30     any ROS 2 bag, mcap or sqlite3, at 30 images/s
+  voxbox demo --system point_detr3d    a LiDAR's drive, and clicks on what it shows
 
 The node runs in its own process, started by the launch file that a vehicle uses, and gets the drive over DDS. What
 comes back lies in --out: video.mp4, camera.png, birds_eye.png, detections.mcap (for Foxglove and RViz), metrics.json
-and report.html. Accuracy is measured where the bag holds ground truth.
+and report.html; of clicks also clicks_N.png and labels.jsonl, the accepted boxes. Accuracy is measured where the
+bag holds ground truth.
 """
 
 import argparse
@@ -20,28 +22,31 @@ from typing import Any
 
 from voxbox.bag.command import require_ros
 from voxbox.bag.pace import recorded_rate
-from voxbox.bag.samples import samples
-from voxbox.demo.artefacts import make_artefacts
+from voxbox.demo import km3d, point_detr3d
+from voxbox.demo.drives import SHIPPED_DRIVE, SHIPPED_RIG_DRIVE
+from voxbox.demo.node_process import as_given
 from voxbox.demo.replay import Replay
 from voxbox.demo.summary import metrics_of, page_of, text_of
+from voxbox.demo.system import System
 from voxbox.report.page import write_page
-from voxbox_core.datasets.bag import Bag, DriveTopics, find_topics
+from voxbox_core.datasets.bag import Bag
 from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
-SHIPPED_DRIVE = Path(__file__).with_name("street_drive.mcap")
-SYSTEMS = ("km3d",)
-_STALE = ("video.mp4", "video.gif")  # an earlier demo's film may be of the other kind
+SYSTEMS = ("km3d", "point_detr3d")
+_DRIVES = {"km3d": SHIPPED_DRIVE, "point_detr3d": SHIPPED_RIG_DRIVE}
+_STALE = ("video.mp4", "video.gif", "labels.jsonl")  # an earlier demo's film may be of the other kind
+_STALE_CLICKS = "clicks_*.png"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("bag", nargs="?", type=Path, default=SHIPPED_DRIVE, help="ROS 2 bag (default: the shipped street drive)")
-    add("--system", choices=SYSTEMS, default="km3d", help="whose node (default: %(default)s)")
+    add("bag", nargs="?", type=Path, help="ROS 2 bag (default: the shipped street drive)")
+    add("--system", choices=SYSTEMS, default=SYSTEMS[0], help="whose node (default: %(default)s)")
     add("--out", type=Path, default=Path("out/demo"), help="folder to fill (default: %(default)s)")
-    add("--rate", type=float, metavar="HZ", help="images/s to play at (default: as recorded)")
+    add("--rate", type=float, metavar="HZ", help="images/s, or clouds/s, to play at (default: as recorded)")
     add("--lockstep", action="store_true", help="wait for each answer, so that a slow machine drops nothing")
-    add("--limit", type=int, metavar="N", help="play only the first N images")
+    add("--limit", type=int, metavar="N", help="play only the first N images, or clouds")
     add("--model", default="", help="released model's name, folder or .onnx file (default: the node's)")
     add("--backend", default="", help="inference engine (default: the node's, the fastest here)")
     add(
@@ -50,61 +55,77 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="least score of a box, 0 to 1 (default: the model's own, by class)",
     )
-    add("--image-topic", help="the camera (default: the likeliest Image or CompressedImage)")
-    add("--camera-info-topic", help="its calibration (default: the nearest by name)")
+    km3d.configure(parser)
+    point_detr3d.configure(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Replay, then make everything; -> the content of metrics.json. An error leaves --out as it was."""
     _check(args)
-    with _stoppable(), Bag(args.bag) as bag:
-        topics = find_topics(bag, args.image_topic, args.camera_info_topic)
-        for note in topics.notes:
+    path = args.bag or _DRIVES[args.system]
+    with _stoppable(), Bag(path) as bag:
+        system: System = km3d.Km3dDemo(args, bag) if args.system == "km3d" else point_detr3d.PointDetr3dDemo(args, bag)
+        for note in system.notes:
             print(f"note: {note}")
-        next(samples(bag, topics, limit=1))  # what cannot be read is said before anything is started
-        recorded = recorded_rate(bag, topics)
+        recorded = recorded_rate(bag, system.feed.frames.name)
         rate = args.rate or recorded
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".demo.", dir=args.out.parent) as temporary:
             folder = Path(temporary)
-            replay = _replay(args, bag, topics, rate / recorded, folder / ".node.log")
-            result = make_artefacts(folder, bag, topics, replay, recorded)
+            replay = _replay(args, system, bag, rate / recorded, folder)
+            result = system.make(folder, replay, recorded)
             setting = {
-                "bag": str(args.bag),
+                "bag": str(path),
                 "system": args.system,
-                "image_topic": topics.image.name,
+                "unit": system.feed.unit,
+                **system.setting,
                 "rate_hz": round(rate, 3),
                 "lockstep": args.lockstep,
                 "recorded_hz": round(recorded, 3),
-                "notes": list(topics.notes),
+                "notes": list(system.notes),
             }
             metrics = metrics_of(setting, replay, result)
             write_json(folder / "metrics.json", metrics)
-            write_page(folder / "report.html", page_of(metrics, folder, result))
+            write_page(folder / "report.html", page_of(metrics, system.feed.frames.name, result))
             _install(folder, args.out)
-    print(text_of(metrics, args.out))
+    print(text_of(metrics, args.out, result))
     return metrics
 
 
 def _check(args: argparse.Namespace) -> None:
     if args.rate is not None and args.rate <= 0:
-        raise InputError("--rate", args.rate, "images/s above 0", "Choose another.")
+        raise InputError("--rate", args.rate, "frames/s above 0", "Choose another.")
     if args.limit is not None and args.limit <= 0:
-        raise InputError("--limit", args.limit, "a number of images above 0", "Choose another.")
+        raise InputError("--limit", args.limit, "a number of frames above 0", "Choose another.")
     if args.out.exists() and not args.out.is_dir():
         raise InputError(f"--out {args.out}", "a file", "a folder, or a name for one", "Choose another.")
+    foreign = point_detr3d.OPTIONS if args.system == "km3d" else km3d.OPTIONS
+    for name in foreign:
+        if getattr(args, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(option, getattr(args, name), f"nothing with --system {args.system}", "Leave it out.")
     require_ros()
 
 
-def _replay(args: argparse.Namespace, bag: Bag, topics: DriveTopics, speed: float, log: Path) -> Replay:
+def _replay(args: argparse.Namespace, system: System, bag: Bag, speed: float, folder: Path) -> Replay:
     parameters = {
-        "model": args.model and str(Path(args.model).absolute() if Path(args.model).exists() else args.model),
+        "model": as_given(args.model),
         "backend": args.backend,
         "score_threshold": args.score_threshold,
+        **system.parameters(folder),
     }
     from voxbox.demo.live import replay_into_node  # --help needs no ROS
 
-    return replay_into_node(args.system, parameters, bag, topics, log, speed, args.limit, args.lockstep)
+    return replay_into_node(
+        system.feed,
+        parameters,
+        bag,
+        folder / ".node.log",
+        speed,
+        args.limit,
+        args.lockstep,
+        prepare=system.prepare,
+    )
 
 
 @contextmanager
@@ -124,8 +145,8 @@ def _stoppable() -> Iterator[None]:
 def _install(folder: Path, out: Path) -> None:
     """Move the finished files into place; what else lies there stays."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in _STALE:
-        (out / name).unlink(missing_ok=True)
+    for stale in (*(out / name for name in _STALE), *out.glob(_STALE_CLICKS)):
+        stale.unlink(missing_ok=True)
     for path in folder.iterdir():
         if not path.name.startswith("."):
             os.replace(path, out / path.name)

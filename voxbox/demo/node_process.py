@@ -15,6 +15,11 @@ from voxbox_core.errors import InputError
 _PATIENCE = 20.0  # s that launch gets to end its processes in order
 
 
+def as_given(model: str) -> str:
+    """A model's path, for a process in another folder, or its name."""
+    return str(Path(model).absolute()) if model and Path(model).exists() else model
+
+
 class NodeProcess:
     """`ros2 launch voxbox SYSTEM.launch.py NAME:=VALUE …`; its output goes to a file. Ends with the block.
 

@@ -1,23 +1,24 @@
 """detections.mcap: the drive and the node's answers on one timeline, for Foxglove and RViz."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from msgs.images import read_image
-from voxbox_core.datasets.bag import Bag, DriveTopics, Message, messages, new_bag
+from voxbox_core.datasets.bag import Bag, Message, messages, new_bag
 from voxbox_core.datasets.bag.types import COMPRESSED_IMAGE, IMAGE, typestore
 from voxbox_core.errors import InputError
 
 
-def write_recording(path: Path, bag: Bag, topics: DriveTopics, outputs: Iterable[Message], until: int) -> int:
-    """Write the drive's messages up to the time `until`, ns, and the node's outputs; -> count.
+def write_recording(path: Path, bag: Bag, names: Collection[str], outputs: Sequence[Message]) -> int:
+    """Write what the drive holds of the named topics until the last output, and the node's outputs; -> count.
 
     Raw images become JPEG on TOPIC/compressed: a tenth of the size.
     """
     latched = {t.name for t in bag.topics if t.latched}
-    drive = (m for m in bag.messages(topics.names) if m.time <= until)
+    until = max((m.time for m in outputs), default=None)
+    drive = (m for m in bag.messages(names) if until is None or m.time <= until)
     count = 0
     with new_bag(path) as recording:
         for message in heapq.merge(_lighter(bag, drive), sorted(outputs, key=lambda m: m.time), key=lambda m: m.time):

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxbox.demo.artefacts import Artefacts, make_artefacts
+from voxbox.demo.artefacts import Artefacts
 from voxbox.demo.isolation import own_domain
-from voxbox.demo.outcome import END_TO_END, Accuracy, boxes_of, detection_rows, stages_of, summary
+from voxbox.demo.km3d import Accuracy, detection_rows, make_artefacts, verdict
+from voxbox.demo.outcome import END_TO_END, boxes_of, stages_of, summary
 from voxbox.demo.replay import Replay
 from voxbox.demo.summary import metrics_of, text_of
-from voxbox_core.boxes import Boxes3D
+from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.bag import Bag, Message, find_topics, messages, new_bag
 from voxbox_core.datasets.bag.types import CAMERA_INFO, DETECTIONS, IMAGE, new, typestore
@@ -57,7 +58,7 @@ def test_a_summary_is_of_what_is_there():
 
 def test_boxes_are_found_by_stamp_and_only_in_the_cameras_frame():
     replay = Replay(outputs=[detections(5, cars([1, 1, 9])), detections(6, cars([1, 1, 9]), frame="map")])
-    found = boxes_of(replay, "camera")
+    found = boxes_of(replay, "camera", Axes.OPTICAL)
     assert list(found) == [5]
     np.testing.assert_allclose(found[5].center, [[1, 1, 9]])
     np.testing.assert_allclose(found[5].yaw, [0.3])
@@ -106,9 +107,10 @@ def test_two_demos_have_two_domains_and_the_environment_is_put_back(monkeypatch)
 def test_what_the_node_did_with_dropped_frames_is_said(tmp_path):
     values = {"model": "m", "frames superseded": "2", "frames refused": "0", "count of: camera_info K": "3"}
     replay = Replay(sent={1: 1.0, 2: 1.1, 3: 1.2}, answered={1: 1.05}, values=values)
-    metrics = metrics_of({"rate_hz": 30.0}, replay, Artefacts(tmp_path / "video.mp4", "0", 4, None))
+    result = Artefacts(4, verdict(None))
+    metrics = metrics_of({"rate_hz": 30.0, "unit": "image"}, replay, result)
     assert metrics["frames"] == {"in": 3, "out": 1, "dropped": 2}
-    said = text_of(metrics, tmp_path)
+    said = text_of(metrics, tmp_path, result)
     assert "3 images in at 30 Hz, 1 answered, 2 dropped; 4 boxes" in said
     assert "frames superseded 2, camera_info K 3\n" in said
     assert "no ground truth" in said

@@ -1,16 +1,16 @@
 """The detector's stages by backend, measured in turn so that a drifting machine treats all alike."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from km3d_ros.detector import KM3D
+from voxbox.benchmark.turns import in_turn
 from voxbox_core.datasets.sample import Sample
 
-WARM_UP = 3
 STAGES = ("preprocess", "inference", "postprocess")
 
 
@@ -21,15 +21,16 @@ def measure(model: Path | str, backends: Sequence[str], sample: Sample, rounds: 
     round by round: median, lowest, highest.
     """
     detectors = {name: KM3D.open(model, name, threads) for name in backends}
-    times: dict[str, list[list[float]]] = {name: [] for name in backends}
-    for turn in tqdm(range(WARM_UP + rounds), desc="engines", unit="round"):
-        for name, detector in detectors.items():
-            detector(sample.image, sample.camera)
-            if turn >= WARM_UP:
-                times[name].append([1e3 * detector.stages[stage] for stage in STAGES])
-    arrays = {name: np.array(rows) for name, rows in times.items()}
+    cases = {name: partial(_once, detector, sample) for name, detector in detectors.items()}
+    times = in_turn(cases, rounds, "engines")
+    arrays = {name: np.stack([found[stage] for stage in STAGES], 1) for name, found in times.items()}
     first = arrays[backends[0]][:, 1]
     return {name: _summary(array, first) for name, array in arrays.items()}
+
+
+def _once(detector: KM3D, sample: Sample) -> dict[str, float]:
+    detector(sample.image, sample.camera)
+    return detector.stages
 
 
 def _summary(times: np.ndarray, reference: np.ndarray) -> dict[str, Any]:

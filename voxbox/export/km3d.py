@@ -13,7 +13,7 @@ import torch
 from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D, load_deployed
 from voxbox.bag.samples import samples
-from voxbox.demo.command import SHIPPED_DRIVE
+from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import parity, release
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import PointDETR3D
 from voxbox.evaluation import distance_report, report
-from voxbox.evaluation.rig_sources import SEVERAL_SWEEPS, RigFrame, RigFrames, rig_frames
+from voxbox.evaluation.rig_sources import RigFrame, RigFrames, rig_frames
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.kitti import Labels, write_labels
+from voxbox_core.datasets.rig_formats import SEVERAL_SWEEPS
 from voxbox_core.draw_bev import draw_bev
 from voxbox_core.errors import InputError
 from voxbox_core.metrics import kitti, nuscenes

@@ -1,6 +1,6 @@
 """LiDAR frames with truth, of any of the data sets that are read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,17 +10,11 @@ from voxbox.bag.samples import projected
 from voxbox.evaluation.sources import prefixes
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
-from voxbox_core.datasets.argoverse2 import Argoverse2
 from voxbox_core.datasets.kitti import Calibration, Labels, from_boxes
 from voxbox_core.datasets.kitti_rig import KittiRig, to_camera
-from voxbox_core.datasets.nuscenes import NuScenes
 from voxbox_core.datasets.rig import RigSample
-from voxbox_core.datasets.rig_folder import RigFolder
+from voxbox_core.datasets.rig_formats import FORMATS, Folder, read_frame
 from voxbox_core.errors import InputError
-
-Folder = RigFolder | KittiRig | NuScenes | Argoverse2
-SEVERAL_SWEEPS = ("nuscenes", "argoverse2")
-"""Formats whose frames are put together here; a rig's frames have the sweeps they were written with."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +75,6 @@ def rig_frames(
     return RigFrames(len(places), frames, notes)
 
 
-FORMATS: dict[str, Callable[[Path, int], Folder]] = {
-    "rig": lambda root, _: RigFolder(root),
-    "kitti": lambda root, _: KittiRig(root),
-    "nuscenes": lambda root, sweeps: NuScenes(root, sweeps=sweeps),
-    "argoverse2": lambda root, sweeps: Argoverse2(root, sweeps=sweeps),
-}
-
-
 def _index(folder: Folder, name: str) -> int:
     if name not in folder.names:
         raise InputError(f"frame {name}", "absent", "a frame of every folder", "Check the frame list.")
@@ -97,7 +83,7 @@ def _index(folder: Folder, name: str) -> int:
 
 def _frame(prefix: str, folder: Folder, index: int) -> RigFrame | None:
     """None where nobody labelled."""
-    sample = _without_views(folder, index)
+    sample = read_frame(folder, index, views=False)
     boxes = sample.boxes
     if boxes is None:
         return None
@@ -109,9 +95,3 @@ def _frame(prefix: str, folder: Folder, index: int) -> RigFrame | None:
     camera_from_lidar = folder.camera_from_lidar(index)
     image = ImageTruth(labels, folder.calibration(index), folder.camera(index), camera_from_lidar)
     return RigFrame(sample, boxes, image)
-
-
-def _without_views(folder: Folder, index: int) -> RigSample:
-    if isinstance(folder, RigFolder):
-        return folder.read(index, points=True, views=False)
-    return folder[index] if isinstance(folder, Argoverse2) else folder.read(index, views=False)

@@ -53,7 +53,7 @@ class Argoverse2:
 
     def __init__(self, root: Path | str, classes: Mapping[str, str] = STREET, sweeps: int = 1) -> None:
         self.root = Path(root)
-        self._classes, self._sweeps = classes, sweeps
+        self._classes, self._sweeps = dict(classes), sweeps  # a read-only view would not travel to other processes
         logs = [self.root] if _clouds(self.root) else sorted(path for path in self.root.glob("*") if _clouds(path))
         if not logs:
             expected = "logs with sensors/lidar/*.feather"

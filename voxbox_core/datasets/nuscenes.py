@@ -99,7 +99,7 @@ class NuScenes:
 
     def __init__(self, root: Path | str, classes: Mapping[str, str] = STREET, sweeps: int = 1) -> None:
         self.root = Path(root)
-        self._classes = classes
+        self._classes = dict(classes)  # which travels to other processes, as a read-only view does not
         self._source: _Infos | _Tables
         if (self.root / "info.json").is_file():
             self._source = _Infos(self.root)

@@ -3,6 +3,7 @@ number, so that a resumed run sees what the interrupted one would have seen."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -76,52 +77,52 @@ class Clouds(Dataset[Item]):
 
 def student_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]:
     """The strong view of a cloud with its targets; where views are compared, the weak one too, and the way between."""
+    return partial(_student_item, plan)
 
-    def item(sample: RigSample, rng: np.random.Generator) -> Item:
-        transform = plan.augmentation.draw(rng)
-        strong, sample = transform.apply(sample).grounded(), sample.grounded()
-        assert strong.boxes is not None
-        found = _pillars("", strong, plan.contract) | encode(strong.boxes, plan.contract)
-        if plan.recipe.compare == "none":
-            return found
-        found |= _pillars("weak_", sample, plan.contract) | {"matrix": transform.matrix.astype(np.float32)}
-        if plan.recipe.compare == "points":
-            assert sample.prompts is not None
-            mask, objects = point_mask(sample.prompts, plan.contract, plan.recipe.size_factor)
-            found |= {"mask": mask, "objects": np.array(objects, np.float32)}
+
+def _student_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> Item:
+    transform = plan.augmentation.draw(rng)
+    strong, sample = transform.apply(sample).grounded(), sample.grounded()
+    assert strong.boxes is not None
+    found = _pillars("", strong, plan.contract) | encode(strong.boxes, plan.contract)
+    if plan.recipe.compare == "none":
         return found
-
-    return item
+    found |= _pillars("weak_", sample, plan.contract) | {"matrix": transform.matrix.astype(np.float32)}
+    if plan.recipe.compare == "points":
+        assert sample.prompts is not None
+        mask, objects = point_mask(sample.prompts, plan.contract, plan.recipe.size_factor)
+        found |= {"mask": mask, "objects": np.array(objects, np.float32)}
+    return found
 
 
 def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]:
     """A cloud, its cameras, a prompt for each object, which is a click or a detector's box, and the objects."""
+    return partial(_teacher_item, plan)
+
+
+def _teacher_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> Item:
     heights = [size[2] for size in plan.contract.mean_sizes]
-
-    def item(sample: RigSample, rng: np.random.Generator) -> Item:
-        assert sample.boxes is not None
-        sample = replace(sample, prompts=simulate(sample, plan.prompts, heights, rng))
-        moved = plan.augmentation.draw(rng).apply(sample).grounded()
-        boxes, prompts = moved.boxes, moved.prompts
-        assert boxes is not None and prompts is not None
-        detected = (rng.random(len(boxes)) < plan.recipe.rois)[:, None]
-        near = as_detected(boxes, rng)
-        points = np.where(detected, near.center, prompts.points)
-        roi = np.where(detected, np.column_stack([near.size, np.sin(near.yaw), np.cos(near.yaw)]), 0.0)
-        inside = plan.contract.grid.contains(points)
-        images, matrices = network_views(moved.views, plan.contract)
-        return _pillars("", moved, plan.contract) | {
-            "points": points[inside].astype(np.float32),
-            "roi": roi[inside].astype(np.float32),
-            "label": boxes.label[inside],
-            "center": boxes.center[inside].astype(np.float32),
-            "size": boxes.size[inside].astype(np.float32),
-            "yaw": boxes.yaw[inside].astype(np.float32),
-            "images": images,
-            "image_from_lidar": matrices,
-        }
-
-    return item
+    assert sample.boxes is not None
+    sample = replace(sample, prompts=simulate(sample, plan.prompts, heights, rng))
+    moved = plan.augmentation.draw(rng).apply(sample).grounded()
+    boxes, prompts = moved.boxes, moved.prompts
+    assert boxes is not None and prompts is not None
+    detected = (rng.random(len(boxes)) < plan.recipe.rois)[:, None]
+    near = as_detected(boxes, rng)
+    points = np.where(detected, near.center, prompts.points)
+    roi = np.where(detected, np.column_stack([near.size, np.sin(near.yaw), np.cos(near.yaw)]), 0.0)
+    inside = plan.contract.grid.contains(points)
+    images, matrices = network_views(moved.views, plan.contract)
+    return _pillars("", moved, plan.contract) | {
+        "points": points[inside].astype(np.float32),
+        "roi": roi[inside].astype(np.float32),
+        "label": boxes.label[inside],
+        "center": boxes.center[inside].astype(np.float32),
+        "size": boxes.size[inside].astype(np.float32),
+        "yaw": boxes.yaw[inside].astype(np.float32),
+        "images": images,
+        "image_from_lidar": matrices,
+    }
 
 
 def as_detected(boxes: Boxes3D, rng: np.random.Generator) -> Boxes3D:
@@ -148,24 +149,23 @@ JOINED = ("points", "roi", "label", "center", "size", "yaw", "images")
 def collate(contract: Contract, joined: bool) -> Callable[[list[Item]], dict[str, Any]]:
     """Items -> a batch. joined: whether items are the teacher's, whose objects have the number of their cloud in
     `frame`, and whose matrices stay a list."""
-    cells = contract.grid.nx * contract.grid.ny
+    return partial(_batch, contract.grid.nx * contract.grid.ny, joined)
 
-    def batch(items: list[Item]) -> dict[str, Any]:
-        found: dict[str, Any] = {"batch": len(items)}
-        for prefix in ("", "weak_"):
-            if f"{prefix}cell" in items[0]:
-                offset = [item[f"{prefix}cell"] + i * cells for i, item in enumerate(items)]
-                found[f"{prefix}cell"] = torch.from_numpy(np.concatenate(offset))
-                found[f"{prefix}features"] = torch.from_numpy(np.concatenate([i[f"{prefix}features"] for i in items]))
-        if joined:
-            found |= {name: torch.from_numpy(np.concatenate([i[name] for i in items])) for name in JOINED}
-            found["frame"] = torch.from_numpy(np.repeat(np.arange(len(items)), [len(i["label"]) for i in items]))
-            found["image_from_lidar"] = [torch.from_numpy(i["image_from_lidar"]) for i in items]
-            return found
-        stacked = [name for name in items[0] if name not in found]
-        return found | {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in stacked}
 
-    return batch
+def _batch(cells: int, joined: bool, items: list[Item]) -> dict[str, Any]:
+    found: dict[str, Any] = {"batch": len(items)}
+    for prefix in ("", "weak_"):
+        if f"{prefix}cell" in items[0]:
+            offset = [item[f"{prefix}cell"] + i * cells for i, item in enumerate(items)]
+            found[f"{prefix}cell"] = torch.from_numpy(np.concatenate(offset))
+            found[f"{prefix}features"] = torch.from_numpy(np.concatenate([i[f"{prefix}features"] for i in items]))
+    if joined:
+        found |= {name: torch.from_numpy(np.concatenate([i[name] for i in items])) for name in JOINED}
+        found["frame"] = torch.from_numpy(np.repeat(np.arange(len(items)), [len(i["label"]) for i in items]))
+        found["image_from_lidar"] = [torch.from_numpy(i["image_from_lidar"]) for i in items]
+        return found
+    stacked = [name for name in items[0] if name not in found]
+    return found | {name: torch.from_numpy(np.stack([i[name] for i in items])) for name in stacked}
 
 
 def stream(

@@ -1,6 +1,6 @@
 """The loop over steps that the stages share: batches in, averaged weights out, interrupted and resumed at any step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Stage:
     """One optimisation.
 
     folder: gets checkpoint.pt, weights.pt, validation.json and TensorBoard's events.  contract: saved with the weights.
-    batches: from a step on, without end.  shown: names of the scores to print.
+    batches: from a step on, without end.  shown: names of the scores to print.  watched: scalars of the latest step,
+    for TensorBoard.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Stage:
     losses: Losses
     validate: Validate | None
     shown: tuple[str, ...] = ()
+    watched: Callable[[], Mapping[str, float]] | None = None
 
     @property
     def weights(self) -> Path:
@@ -130,6 +132,8 @@ class _Loop:
         step = self.run.clock.step
         for name, value in terms.items():
             self.board.add_scalar(f"loss/{name}", value.item(), step)
+        for name, number in self.stage.watched().items() if self.stage.watched else ():
+            self.board.add_scalar(name, number, step)
         self.board.add_scalar("gradient_norm", norm.item(), step)
         self.board.add_scalar("learning_rate", self.run.optimiser.param_groups[0]["lr"], step)
         bar.set_postfix({name: f"{value.item():.2f}" for name, value in terms.items()})

@@ -15,7 +15,8 @@ from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
 STAGES = ("s0", "s1", "s2", "s3")
-SPLITS = ("scene", "time")
+GIVEN = "given"
+SPLITS = ("scene", "time", GIVEN)
 COMPARED = ("none", "all", "points")
 
 
@@ -23,10 +24,16 @@ COMPARED = ("none", "all", "points")
 class Recipe:
     """Raises InputError on a value that cannot be; the command line makes options from the fields."""
 
-    data: tuple[str, ...] = option((), "training folders of rig frames (`voxbox street rig`)")
-    validation: tuple[str, ...] = option((), "validation folders of rig frames")
+    data: tuple[str, ...] = option(
+        (), "training folders: rig frames (`voxbox street rig`, `voxbox bag rig`), KITTI, nuScenes, Argoverse 2"
+    )
+    validation: tuple[str, ...] = option((), "validation folders, of the same formats")
     labelled: float = option(5.0, "percent of the frames whose boxes may be used; the others have points alone")
-    split: str = option("scene", "which frames have boxes: whole scenes at random, or the first in time, as published")
+    split: str = option(
+        "scene",
+        "which frames have boxes: whole scenes at random (scene), the first in time, as published (time), or those "
+        "that have them (given), whatever percentage this is",
+    )
     split_seed: int = option(0, "seed of the split and of the points of frames without boxes")
     pretrain_steps: int = option(1500, "steps of stage s0: the student on boxes alone")
     teacher_steps: int = option(1500, "steps of stage s1: the teacher on boxes")

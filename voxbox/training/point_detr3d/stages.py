@@ -4,8 +4,9 @@ Each stage keeps its result in a folder of the run; a run that was interrupted g
 it was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from point_detr3d_ros import teacher_losses
-from point_detr3d_ros.consistency import consistency_loss
+from point_detr3d_ros.consistency import consistency_loss, feature_spread
 from point_detr3d_ros.images import Cameras, draw_cameras
 from point_detr3d_ros.losses import detection_terms, total
 from point_detr3d_ros.pseudo_labels import PseudoLabel, read_pseudo_labels, write_pseudo_labels
@@ -23,9 +24,9 @@ from point_detr3d_ros.student import Maps, Student
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_losses import TeacherTargets
 from voxbox.training.point_detr3d.clouds import Clouds, Order, stream, student_item, teacher_item
-from voxbox.training.point_detr3d.frames import RigFrames, split
+from voxbox.training.point_detr3d.frames import RigFrames, split, with_boxes
 from voxbox.training.point_detr3d.loop import Stage, Terms, optimise
-from voxbox.training.point_detr3d.recipe import STAGES, Plan
+from voxbox.training.point_detr3d.recipe import GIVEN, STAGES, Plan
 from voxbox.training.point_detr3d.validation import assist_of, student_validation, teacher_validation
 from voxbox.training.processes import Processes
 from voxbox_core import weights
@@ -57,7 +58,8 @@ def train(plan: Plan, out: Path, stages: Sequence[str] = STAGES, progress_bar: b
         done.append(name)
     run.processes.leave()
     finished = len(done) == len(stages)
-    return {"finished": finished, "stages": done, "frames_with_boxes": len(run.split.full), "out": str(out)}
+    counts = {"frames_with_boxes": len(run.split.full), "frames_with_points_alone": len(run.split.weak)}
+    return {"finished": finished, "stages": done, **counts, "out": str(out)}
 
 
 @dataclass(frozen=True)
@@ -75,27 +77,35 @@ class _Run:
     @classmethod
     def of(cls, plan: Plan, out: Path, progress_bar: bool) -> "_Run":
         processes, recipe = Processes.join(), plan.recipe
-        frames = RigFrames(recipe.data)
+        frames = RigFrames(recipe.data, plan.contract.classes)
         chosen = split(frames, recipe.labelled, recipe.split_seed, recipe.split)
         if processes.leads:
+            _tell(frames, chosen)
             plan.save(out / RECIPE)
             write_json(out / SPLIT, {"frames_with_boxes": [frames.names[i] for i in chosen.full]})
             if recipe.paste and not (out / BANK).is_file():
-                samples = (frames.read(int(i), views=False) for i in chosen.full)
+                samples = (frames.boxed(int(i), views=False) for i in chosen.full)
                 shown = tqdm(samples, "cutting out objects", len(chosen.full), unit="frame", disable=not progress_bar)
-                ObjectBank.build((_known(s, plan) for s in shown), plan.contract.classes).save(out / BANK)
+                ObjectBank.build(shown, plan.contract.classes).save(out / BANK)
         processes.wait()
         bank = ObjectBank.load(out / BANK) if recipe.paste else None
         return cls(plan, out, frames, chosen, bank, processes, progress_bar and processes.leads)
 
     def boxed(self, i: int, views: bool) -> RigSample:
         """Frame i of D_F, by its number among these."""
-        return _known(self.frames.read(int(self.split.full[i]), views), self.plan)
+        return self.frames.boxed(int(self.split.full[i]), views)
+
+    def taught(self, pseudo: Mapping[str, PseudoLabel], i: int) -> RigSample:
+        """Frame i of D_F and D_W, one after the other: with its own boxes, or the teacher's."""
+        place = int(np.concatenate([self.split.full, self.split.weak])[i])
+        if (name := self.frames.names[place]) in pseudo:
+            return pseudo[name].merged(self.frames.read(place, views=False))
+        sample = self.frames.boxed(place, views=False)
+        return replace(sample, prompts=self.prompts(sample))
 
     def labels(self) -> list[np.ndarray]:
         """Classes of the objects of each frame of D_F."""
-        headers = (self.frames.header(int(i)) for i in self.split.full)
-        return [_boxes(_known(header, self.plan)).label for header in headers]
+        return [with_boxes(self.frames.header(int(i))).label for i in self.split.full]
 
     def prompts(self, sample: RigSample) -> Prompts:
         """What somebody has clicked in a frame of D_W: its own prompts, else points simulated for ever alike."""
@@ -105,20 +115,10 @@ class _Run:
         return simulate(sample, self.plan.prompts, heights, recipe.split_seed)
 
 
-def _boxes(sample: RigSample) -> Any:
-    if sample.boxes is None:
-        raise InputError(f"boxes of {sample.name}", "absent", "a frame with boxes", "Leave it out of --data.")
-    return sample.boxes
-
-
-def _known(sample: RigSample, plan: Plan) -> RigSample:
-    """The sample with its boxes and prompts in the contract's classes. Raises InputError for classes it lacks."""
-    classes, boxes, prompts = plan.contract.classes, _boxes(sample), sample.prompts
-    if boxes.classes != classes:
-        unknown = sorted(set(boxes.classes) - set(classes))
-        raise InputError(f"classes of {sample.name}", unknown or boxes.classes, str(classes), "Convert the frames.")
-    assert prompts is None or prompts.classes == classes
-    return sample
+def _tell(frames: RigFrames, chosen: LabelSplit) -> None:
+    neither = len(frames) - len(chosen.full) - len(chosen.weak)
+    left_out = f"; {neither} with neither are left out" if neither else ""
+    print(f"{len(chosen.full)} frames with boxes, {len(chosen.weak)} with points alone{left_out}")
 
 
 # -- the student -------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def _s0(run: _Run) -> bool:
     """A student on the boxes of D_F alone."""
     plan = replace(run.plan, recipe=replace(run.plan.recipe, compare="none"))
     clouds = Clouds(
-        lambda i: run.boxed(i, views=False),
+        partial(run.boxed, views=False),
         Order(run.labels(), plan.recipe.balance, plan.recipe.seed),
         plan,
         run.bank,
@@ -143,17 +143,9 @@ def _s3(run: _Run) -> bool:
     source = Path(recipe.pseudo_labels) if recipe.pseudo_labels else run.out / PSEUDO_LABELS
     weak = [run.frames.names[i] for i in run.split.weak]
     pseudo = read_pseudo_labels(source, weak, run.plan.contract.classes, _origin(run)) if weak else {}
-    everything = np.concatenate([run.split.full, run.split.weak])
-
-    def read(i: int) -> RigSample:
-        sample = run.frames.read(int(everything[i]), views=False)
-        if sample.name in pseudo:
-            return pseudo[sample.name].merged(sample)
-        return replace(_known(sample, run.plan), prompts=run.prompts(sample))
-
     labels = run.labels() + [pseudo[name].boxes.label for name in weak]
     order = Order(labels, recipe.balance, recipe.seed)
-    clouds = Clouds(read, order, run.plan, run.bank, student_item(run.plan))
+    clouds = Clouds(partial(run.taught, pseudo), order, run.plan, run.bank, student_item(run.plan))
     return _student(run, run.plan, "s3", clouds, recipe.student_steps)
 
 
@@ -163,6 +155,7 @@ def _student(run: _Run, plan: Plan, name: str, clouds: Clouds, steps: int) -> bo
     student = Student(plan.contract).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.initial:
         weights.load_known(student, weights.load(recipe.initial))
+    losses = _StudentLosses(plan)
     stage = Stage(
         folder=run.out / name,
         network=student,
@@ -170,15 +163,25 @@ def _student(run: _Run, plan: Plan, name: str, clouds: Clouds, steps: int) -> bo
         steps=steps,
         learning_rate=recipe.learning_rate,
         batches=stream(clouds, recipe.batch, plan, run.processes, joined=False),
-        losses=_student_losses(plan),
-        validate=student_validation(recipe.validation, recipe.validation_frames) if recipe.validation else None,
+        losses=losses,
+        validate=student_validation(recipe.validation, recipe.validation_frames, plan.contract)
+        if recipe.validation
+        else None,
         shown=STUDENT_SHOWN,
+        watched=losses.watched,
     )
     return stage.done or optimise(stage, recipe, run.processes, run.progress_bar)
 
 
-def _student_losses(plan: Plan) -> Callable[[nn.Module, Any], tuple[Terms, Tensor]]:
-    def losses(network: nn.Module, batch: Any) -> tuple[Terms, Tensor]:
+class _StudentLosses:
+    """The student's loss terms, and their weighted sum."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._compared: Tensor | None = None
+
+    def __call__(self, network: nn.Module, batch: Any) -> tuple[Terms, Tensor]:
+        plan = self._plan
         maps: Maps = network(batch["features"], batch["cell"], batch["batch"])
         terms = detection_terms(maps, batch, plan.contract)
         if plan.recipe.compare != "none":
@@ -188,9 +191,12 @@ def _student_losses(plan: Plan) -> Callable[[nn.Module, Any], tuple[Terms, Tenso
             terms["consistency"] = consistency_loss(
                 maps.features, weak.features, batch["matrix"], plan.contract, mask, objects
             )
+            self._compared = weak.features
         return terms, total(terms, plan.losses)
 
-    return losses
+    def watched(self) -> Mapping[str, float]:
+        """Whether the features that were compared last have collapsed."""
+        return {} if self._compared is None else {"feature_spread": feature_spread(self._compared).item()}
 
 
 # -- the teacher -------------------------------------------------------------------------------------------------------
@@ -209,7 +215,7 @@ def _s1(run: _Run) -> bool:
     teacher.lidar.load_state_dict(encoder)
     # A pasted object is not in the images, so that a teacher with cameras would look at what is not there.
     clouds = Clouds(
-        lambda i: run.boxed(i, views=contract.cameras),
+        partial(run.boxed, views=contract.cameras),
         Order(run.labels(), recipe.balance, recipe.seed),
         plan,
         None if contract.cameras else run.bank,
@@ -223,7 +229,7 @@ def _s1(run: _Run) -> bool:
         learning_rate=recipe.teacher_learning_rate,
         batches=stream(clouds, recipe.teacher_batch, plan, run.processes, joined=True),
         losses=_teacher_losses(plan),
-        validate=teacher_validation(recipe.validation, recipe.validation_frames, plan.prompts)
+        validate=teacher_validation(recipe.validation, recipe.validation_frames, contract, plan.prompts)
         if recipe.validation
         else None,
         shown=TEACHER_SHOWN,
@@ -291,8 +297,10 @@ def _s2(run: _Run) -> bool:
 
 def _origin(run: _Run) -> str:
     """What pseudo labels must have been made of, to be learned from beside this run's boxes."""
-    recipe = run.plan.recipe
-    return f"{recipe.labelled:g}% of {len(run.frames)} frames by {recipe.split}, seed {recipe.split_seed}"
+    recipe, frames = run.plan.recipe, len(run.frames)
+    if recipe.split == GIVEN:
+        return f"{len(run.split.full)} of {frames} frames, {GIVEN}, seed {recipe.split_seed}"
+    return f"{recipe.labelled:g}% of {frames} frames by {recipe.split}, seed {recipe.split_seed}"
 
 
 _STAGES: dict[str, Callable[[_Run], bool]] = {"s0": _s0, "s1": _s1, "s2": _s2, "s3": _s3}

@@ -13,11 +13,12 @@ from point_detr3d_ros.detector import PointDETR3D
 from point_detr3d_ros.student import Deployed, Student
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_deployed import ImagePyramid, LidarPyramid, PromptDecoder
-from voxbox.training.point_detr3d.frames import RigFrames
+from voxbox.training.point_detr3d.frames import RigFrames, with_boxes
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.prompts import PromptSettings, simulate
 from voxbox_core.datasets.rig import RigSample
 from voxbox_core.draw_bev import draw_bev
+from voxbox_core.errors import InputError
 from voxbox_core.metrics.nuscenes import RULES, Frame, evaluate
 from voxbox_core.metrics.prompted import boxes_at_clicks, prompted_errors
 from voxbox_core.runtime import DeployedModule
@@ -28,17 +29,21 @@ SHOWN_FRAMES = 4
 PROMPT_SEED = 1
 
 
-def chosen_frames(folders: Sequence[str], limit: int) -> tuple[RigFrames, np.ndarray]:
-    """At most `limit` frames, evenly spread over the folders."""
-    frames = RigFrames(folders)
-    return frames, np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
+def chosen_frames(folders: Sequence[str], limit: int, contract: Contract) -> tuple[RigFrames, np.ndarray]:
+    """At most `limit` frames with boxes, evenly spread over the folders. Raises InputError where there is none."""
+    frames = RigFrames(folders, contract.classes)
+    labelled = np.flatnonzero(frames.labelled()[0])
+    if not len(labelled):
+        raise InputError(f"frames with boxes in {', '.join(folders)}", 0, "at least 1", "Validate on labelled frames.")
+    spread = np.linspace(0, len(labelled) - 1, min(limit, len(labelled))).round().astype(int)
+    return frames, labelled[np.unique(spread)]
 
 
 def within(sample: RigSample, contract: Contract) -> tuple[Boxes3D, np.ndarray]:
     """The truth of a grounded sample that the network can see at all, and its hits."""
-    assert sample.boxes is not None
-    inside = contract.grid.contains(sample.boxes.center)
-    return sample.boxes[inside], sample.hits[inside]
+    boxes = with_boxes(sample)
+    inside = contract.grid.contains(boxes.center)
+    return boxes[inside], sample.hits[inside]
 
 
 def detector_of(student: Student) -> PointDETR3D:
@@ -56,10 +61,10 @@ def assist_of(teacher: Teacher) -> Assist:
 
 
 def student_validation(
-    folders: Sequence[str], limit: int
+    folders: Sequence[str], limit: int, contract: Contract
 ) -> Callable[[nn.Module], tuple[dict[str, float], list[np.ndarray]]]:
     """Scores of a student by the rules `street`: mAP, SPNDS, errors, and AP by class."""
-    frames, chosen = chosen_frames(folders, limit)
+    frames, chosen = chosen_frames(folders, limit, contract)
 
     def validate(network: nn.Module) -> tuple[dict[str, float], list[np.ndarray]]:
         student = cast(Student, network)
@@ -84,15 +89,15 @@ def student_validation(
 
 
 def teacher_validation(
-    folders: Sequence[str], limit: int, prompts: PromptSettings
+    folders: Sequence[str], limit: int, contract: Contract, prompts: PromptSettings
 ) -> Callable[[nn.Module], tuple[dict[str, float], list[np.ndarray]]]:
     """Scores of a teacher by what it makes of clicks: mean IoU seen from above, error of centre and yaw, beside those
     of a box of the class's mean size at the click with the true yaw."""
-    frames, chosen = chosen_frames(folders, limit)
+    frames, chosen = chosen_frames(folders, limit, contract)
 
     def validate(network: nn.Module) -> tuple[dict[str, float], list[np.ndarray]]:
         teacher = cast(Teacher, network)
-        contract, assist = teacher.contract, assist_of(teacher)
+        assist = assist_of(teacher)
         found: list[dict[str, np.ndarray]] = []
         pictures: list[np.ndarray] = []
         for i in chosen:

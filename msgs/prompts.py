@@ -1,21 +1,18 @@
 """Clicks and prompts: messages -> the places and classes they name. Duck-typed, as the other readers."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from voxbox_core.errors import InputError
-
 
 @dataclass(frozen=True)
 class Click:
     """A place at which somebody says there is an object.
 
-    point: (3,) m, in the frame `frame_id`.  name: of the object's class, "" where it was not said.
-    id: of the prompt, for whoever sent it; "" for a click.  source: what it came from, for people.
+    point: (3,) m, in the frame `frame_id`; NaN where that was sent.  name: of the object's class, "" where it was not
+    said.  id: of the prompt, for whoever sent it; "" for a click.  source: what it came from, for people.
     """
 
     point: np.ndarray
@@ -26,10 +23,7 @@ class Click:
 
 
 def read_click(message: Any, name: str = "") -> Click:
-    """A PointStamped -> the click. Its stamp is not used: RViz writes the wall clock there, whatever it displays.
-
-    Raises InputError for coordinates that are not finite.
-    """
+    """A PointStamped -> the click. Its stamp is not used: RViz writes the wall clock there, whatever it displays."""
     return Click(_place(message.point), str(message.header.frame_id), name, source="click")
 
 
@@ -37,7 +31,7 @@ def read_prompts(message: Any) -> list[Click]:
     """A Detection3DArray, of which the positions, the classes and the ids count -> clicks, in its order.
 
     A detection of several results is of the best one's class, and one of none is of any. Each may have a header of its
-    own; the array's holds where it has not. Raises InputError for coordinates that are not finite.
+    own; the array's holds where it has not.
     """
     clicks = []
     for detection in message.detections:
@@ -56,7 +50,4 @@ def identified(array: Any, ids: Sequence[str]) -> Any:
 
 
 def _place(position: Any) -> np.ndarray:
-    place = (float(position.x), float(position.y), float(position.z))
-    if not all(map(math.isfinite, place)):
-        raise InputError("place of a click", place, "finite coordinates", "Check who published it.")
-    return np.array(place)
+    return np.array([position.x, position.y, position.z], np.float64)

@@ -178,28 +178,34 @@ class Assist:
         }
 
 
-def doubts(
-    boxes: Boxes3D, points: np.ndarray, contract: Contract, least: float, height: float
-) -> list[InputError | None]:
-    """Why each answer is not to be trusted (spec 11.5); None where nothing speaks against it.
-
-    boxes: one per click.  points: (N, 3) the clicks, m, same frame.  least: score.  height: of that frame's origin
-    above the ground, m.
-    """
-    return [_doubt(boxes[[i]], points[i], contract, least, height) for i in range(len(boxes))]
-
-
-def _doubt(box: Boxes3D, point: np.ndarray, contract: Contract, least: float, height: float) -> InputError | None:
-    place = f"({', '.join(f'{v:.1f}' for v in point)})"
-    name, score = box.names()[0], float(box.score[0])
+def require_in_range(point: np.ndarray, contract: Contract, height: float) -> None:
+    """Raises InputError for a click, (3,) m in the LiDAR frame, that is not in the range the networks look at."""
     if not contract.grid.contains((point + np.array([0.0, 0.0, height]))[None])[0]:
         expected = f"x in {contract.x}, y in {contract.y}, z above ground in {contract.z} m"
-        return InputError("place of a click", place, expected, "Click nearer to the LiDAR.")
+        raise InputError("place of a click", _told(point), expected, "Click nearer to the LiDAR.")
+
+
+def _told(point: np.ndarray) -> str:
+    return f"({', '.join(f'{v:.1f}' for v in point)})"
+
+
+def doubts(boxes: Boxes3D, points: np.ndarray, contract: Contract, least: float) -> list[InputError | None]:
+    """Why each answer is not to be trusted (spec 11.5); None where nothing speaks against it.
+
+    boxes: one per click.  points: (N, 3) the clicks, m, same frame.  least: score.
+    """
+    return [_doubt(boxes[[i]], points[i], contract, least) for i in range(len(boxes))]
+
+
+def _doubt(box: Boxes3D, point: np.ndarray, contract: Contract, least: float) -> InputError | None:
+    name, score = box.names()[0], float(box.score[0])
     if not (np.isfinite(box.center).all() and np.isfinite(box.yaw).all()):
         return InputError(f"box of a click on a {name}", "not finite", "numbers", "Export the model again.")
     if not score >= least:
         expected = f"at least {least:g} (parameter click_threshold)"
-        return InputError(f"score of a click on a {name}", f"{score:.2f} at {place}", expected, "Is anything there?")
+        return InputError(
+            f"score of a click on a {name}", f"{score:.2f} at {_told(point)}", expected, "Is anything there?"
+        )
     away = float(np.linalg.norm(box.center[0] - point))
     limit = float(np.linalg.norm(contract.mean_sizes[box.label[0]])) / 2
     if away > limit:

@@ -311,9 +311,9 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
         if self._latency.get_subscription_count():
             stages = {"decode": decoded - arrived, "total": time.perf_counter() - arrived}
             self._latency.publish(latency(f"{self.name}: click", answer.header.stamp, stages))
+        self._show_answers(session, answer.header)
         if p.auto_accept:
             self._accept(session)
-        self._show_answers(session, answer.header)
 
     def _place_of(self, click: Click, frame: Frame) -> np.ndarray:
         """Where a click is in the LiDAR's frame, at the moment of the cloud on display."""

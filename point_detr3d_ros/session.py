@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from msgs.prompts import Click
-from point_detr3d_ros.assist import Assist, Encoded, doubts, point_of_pixel
+from point_detr3d_ros.assist import Assist, Encoded, doubts, point_of_pixel, require_in_range
 from point_detr3d_ros.detector import SAME_PLACE
 from point_detr3d_ros.ground import Mount
 from point_detr3d_ros.label_file import AcceptedBox
@@ -77,20 +77,23 @@ class Session:
         on display yet.
         """
         frame = self.on_display()
+        contract, mount = self.assist.contract, frame.mount
         asked, refused = [], []
         for click in clicks:
             try:
-                asked.append((click, place(click, frame), self.assist.label_of(click.name or otherwise)))
+                point, label = place(click, frame), self.assist.label_of(click.name or otherwise)
+                require_in_range(mount.levelled(point[None])[0], contract, mount.height)
+                asked.append((click, point, label))
             except InputError as error:
                 refused.append(error)
         places = np.array([point for _, point, _ in asked]).reshape(-1, 3)
-        standing = frame.mount.levelled(places)
+        standing = mount.levelled(places)
         boxes = self.assist.ask(frame.encoded, standing, [label for _, _, label in asked])
-        against = doubts(boxes, standing, self.assist.contract, least, frame.mount.height)
+        against = doubts(boxes, standing, contract, least)
         sound = np.array([doubt is None for doubt in against], bool)
         refused += [doubt for doubt in against if doubt is not None]
         answered = [click for (click, _, _), good in zip(asked, sound) if good]
-        answer = Answer(frame.header, frame.mount.back(boxes[sound]), places[sound], answered, refused)
+        answer = Answer(frame.header, mount.back(boxes[sound]), places[sound], answered, refused)
         self._keep(answer)
         return answer
 

@@ -12,8 +12,10 @@ MESSAGES = {
     "builtin_interfaces",
     "diagnostic_msgs",
     "geometry_msgs",
+    "nav_msgs",
     "sensor_msgs",
     "std_msgs",
+    "std_srvs",
     "vision_msgs",
     "visualization_msgs",
 }

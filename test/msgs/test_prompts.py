@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from msgs.prompts import identified, read_click, read_prompts
-from voxbox_core.errors import InputError
 
 
 def detection(x, results, frame="", id=""):
@@ -27,14 +26,6 @@ def test_prompts_keep_their_order_best_class_frame_and_id():
     found = read_prompts(array)
     assert [(c.name, c.frame_id, c.id) for c in found] == [("Van", "camera", "a"), ("", "map", "b")]
     assert [c.point[0] for c in found] == [1, 5]
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_places_that_are_none_are_refused(bad):
-    with pytest.raises(InputError, match="place of a click"):
-        read_click(Message(header=Message(frame_id="map"), point=Message(x=bad, y=2, z=3)))
-    with pytest.raises(InputError, match="place of a click"):
-        read_prompts(Message(header=Message(frame_id="map"), detections=[detection(bad, [])]))
 
 
 def test_answers_bear_the_ids_of_their_prompts():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from point_detr3d_ros.assist import Assist, doubts, load_deployed, point_of_pixel
+from point_detr3d_ros.assist import Assist, doubts, load_deployed, point_of_pixel, require_in_range
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_deployed import ImagePyramid, LidarPyramid, PromptDecoder
 from voxbox_core import weights
@@ -181,15 +181,20 @@ def box(contract, center, label=0, score=0.9):
         ((3.0, 1, -1), (3.5, 1, -1), np.nan, "score of a click on a Car is nan"),
         ((3.0, 1, -1), (5.1, 1, -1), 0.9, None),  # half the diagonal of a Car is 2.24 m
         ((3.0, 1, -1), (5.3, 1, -1), 0.9, "way from a click to its Car is 2.3 m; expected at most 2.2 m"),
-        ((20.0, 1, -1), (20.0, 1, -1), 0.9, "place of a click is"),
-        ((3.0, 1, 9), (3.0, 1, 9), 0.9, "place of a click is"),
         ((np.nan, 1, -1), (3.0, 1, -1), 0.9, "box of a click on a Car is not finite"),
     ],
 )
 def test_what_speaks_against_an_answer(contract, center, click, score, text):
-    (found,) = doubts(box(contract, center, score=score), np.array([click]), contract, 0.3, HEIGHT)
+    (found,) = doubts(box(contract, center, score=score), np.array([click]), contract, 0.3)
     assert (found is None) == (text is None)
     assert text is None or text in str(found)
+
+
+@pytest.mark.parametrize("click", [(20.0, 1, -1), (3.0, 1, 9), (3.0, np.nan, -1), (np.inf, 1, -1)])
+def test_clicks_out_of_range_are_refused(contract, click):
+    with pytest.raises(InputError, match="place of a click is"):
+        require_in_range(np.array(click), contract, HEIGHT)
+    require_in_range(np.array([3.0, 1, -HEIGHT]), contract, HEIGHT)
 
 
 # -- clicks in images ------------------------------------------------------------------------------------------------

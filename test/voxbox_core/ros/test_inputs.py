@@ -103,3 +103,9 @@ def test_incompatible_qos_is_told_with_its_remedy(bench: Bench) -> None:
     assert "QoS of a publisher of /topic is of another reliability than asked for" in text
     assert "expected /topic (std_msgs/msg/String, reliable). Change the publisher's QoS, or set" in text
     assert "1 of its 1 publishers offer best effort, not reliable" in bench.input.missing()
+
+
+def test_an_optional_topic_may_be_silent(bench: Bench) -> None:
+    sources = [Source("/other", String)]
+    optional = Input(bench.node, "click", sources, bench.got.append, "auto", 1, False, bench.problems, optional=True)
+    assert optional.silence(patience=0.0) is None

@@ -32,10 +32,15 @@ class PillarEncoder(nn.Module):
         self.norm = nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(P, N, FEATURES) -> (P, channels)."""
+        """(P, N, FEATURES) -> (P, channels).
+
+        Float32 under autocast too: bfloat16 rounds coordinates to decimetres, and oneDNN keeps a primitive, megabytes
+        large, for every number of pillars that it meets.
+        """
         pillars, points, _ = features.shape
-        x = self.linear(features.reshape(pillars * points, FEATURES))
-        return F.relu(self.norm(x)).view(pillars, points, -1).amax(1)
+        with torch.autocast(features.device.type, enabled=False):
+            x = self.linear(features.reshape(pillars * points, FEATURES))
+            return F.relu(self.norm(x)).view(pillars, points, -1).amax(1)
 
 
 class LidarEncoder(nn.Module):

@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/point_detr3d_tables.py --data data/rig-train --validation data/rig-val --out runs/tables
 
-Every row is a `voxbox train point-detr3d` of the same number of student steps; the commands are printed. What is done is
-kept: the same command goes on after an interruption, and prints the tables of what there is with --show.
+Every row is a `voxbox train point-detr3d` of the same number of student steps; the commands are printed. What is done
+is kept: the same command goes on after an interruption, and with --show prints the tables of what there is.
 """
 
 import argparse

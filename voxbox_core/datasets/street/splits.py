@@ -11,7 +11,7 @@ DEMO = 2_000_049
 `voxbox street render voxbox/demo/street_drive.mcap --format mcap --drive --frames 100 --seed 2000049 --beams 16
 --columns 200`."""
 
-RIG_DEMO = 2_000_054
-"""The scene of the shipped drive of a LiDAR and two cameras, eight seconds of it, with every class of the street:
-`voxbox street rig voxbox/demo/street_rig_drive.mcap --format mcap --drive --frames 40 --rate 5 --seed 2000054
+RIG_DEMO = 2_000_056
+"""The scene of the shipped drive of a LiDAR and two cameras, eight seconds of it:
+`voxbox street rig voxbox/demo/street_rig_drive.mcap --format mcap --drive --frames 40 --rate 5 --seed 2000056
 --cameras 2 --width 480 --height 176 --beams 32 --columns 450 --usual`."""

@@ -8,6 +8,7 @@ Stages, each kept in the run's folder, all of them by default:
     s2  pseudo labels: the teacher's boxes for the points of all other frames
     s3  the student on both; this is what is deployed
 Stop it with Ctrl-C; the same command with --resume goes on. Full supervision is --labelled 100 --stage s3.
+Where only some frames have boxes, and others clicks (`voxbox bag rig`), --split given takes them as they are.
 """
 
 import argparse

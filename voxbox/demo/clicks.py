@@ -55,7 +55,7 @@ class Asked:
 class OnDisplay:
     """A cloud that is clicked on.
 
-    sample: without its cameras.  frame_id: of the LiDAR.  lidar_from_level: (3, 3), from the sample's axes to the
+    sample: with its cameras.  frame_id: of the LiDAR.  lidar_from_level: (3, 3), from the sample's axes to the
     LiDAR's own.  clicks: given beforehand; None leaves it to `clicks_at`.
     """
 
@@ -87,17 +87,17 @@ def clicks_at(shown: OnDisplay, found: Boxes3D | None, done: Sequence[str] = ())
 
 
 def _on_objects(sample: RigSample, boxes: Boxes3D, labelled: bool, done: Sequence[str]) -> list[Click]:
-    """The clearest objects, each kind in turn."""
+    """The clearest objects, those that a camera sees first, each kind in turn."""
     hits = points_in_boxes(sample.points, boxes).sum(1)
     clear = (hits >= _LEAST_RETURNS) & (np.linalg.norm(boxes.center[:, :2], axis=1) <= _FARTHEST)
-    worth = hits if labelled else boxes.score
+    worth, seen = hits if labelled else boxes.score, _seen(sample, boxes)
     names, times = boxes.names(), dict[str, int]()
     for name in done:
         times[name] = times.get(name, 0) + 1
     chosen: list[int] = []
     left = set(np.flatnonzero(clear).tolist())
     while left and len(chosen) < NAMED + UNNAMED:
-        best = min(left, key=lambda i: (times.get(names[i], 0), -worth[i]))
+        best = min(left, key=lambda i: (not seen[i], times.get(names[i], 0), -worth[i]))
         times[names[best]] = times.get(names[best], 0) + 1
         left.remove(best)
         chosen.append(best)
@@ -108,6 +108,17 @@ def _on_objects(sample: RigSample, boxes: Boxes3D, labelled: bool, done: Sequenc
         Click(places[n], "" if n >= NAMED else names[i], names[i], boxes[[i]] if labelled else None)
         for n, i in enumerate(chosen)
     ]
+
+
+def _seen(sample: RigSample, boxes: Boxes3D) -> np.ndarray:
+    """(N,): whether the middle of a box is in an image, hidden or not."""
+    seen = np.zeros(len(boxes), bool)
+    for view in sample.views:
+        pose = view.camera_from_lidar
+        middle = boxes.center @ pose[:3, :3].T + pose[:3, 3]
+        pixels, depth = view.camera.project(middle)
+        seen |= (depth > 0) & ((pixels >= 0) & (pixels < (view.camera.width, view.camera.height))).all(1)
+    return seen
 
 
 def _nowhere(sample: RigSample) -> Click:

@@ -137,12 +137,13 @@ class PointDetr3dDemo:
                 continue
             try:
                 moment = self._reader.moment(frame)
+                sample = replace(moment.sample, views=self._reader.views(moment)[0])
             except InputError:
                 continue  # the film will say so
             rotation = moment.level_from_lidar[:3, :3]
             here = None if given is None else tuple(replace(c, place=rotation @ c.place) for c in given[frame.index])
             last = frame.index == wanted[-1]
-            script[frame.points.stamp] = OnDisplay(moment.sample, moment.lidar, rotation.T, here, last)
+            script[frame.points.stamp] = OnDisplay(sample, moment.lidar, rotation.T, here, last)
         return script
 
 

@@ -11,7 +11,10 @@ from voxbox.report.page import Page, Section, Table
 
 # Of the node's diagnostics: frames that it did not answer, and problems by what they were about.
 _COUNTED = ("frames superseded", "frames too_old", "frames refused", "count of: ")
-_ARTICLE = {"image": "an image", "cloud": "a cloud"}
+_TOTAL = {
+    "image": "the arrival of an image to its boxes being published",
+    "cloud": "the arrival of a cloud until its boxes are published and clicks on it can be answered",
+}
 _LISTED = 3  # unreadable frames told one by one
 
 
@@ -100,8 +103,8 @@ def _latency_section(metrics: Mapping[str, Any]) -> Section:
         if values
     ]
     note = (
-        f"“total” is what the node itself measures from the arrival of {_ARTICLE[metrics['unit']]} to its boxes being "
-        f"published; “{whole}” is measured from outside, transport both ways included."
+        f"“total” is what the node itself measures from {_TOTAL[metrics['unit']]}; "
+        f"“{whole}” is measured from outside, transport both ways included."
     )
     return Section("Latency", tables=[Table(header, rows, note)])
 

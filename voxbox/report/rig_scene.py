@@ -75,7 +75,7 @@ def camera_views(sample: RigSample, boxes: Boxes3D, marks: Sequence[Mark] = ()) 
         y, x = top + i // across * height, i % across * width
         picture = camera_view(view, boxes, marks)
         tile = cv2.resize(picture, (width - 2, height - 2), interpolation=cv2.INTER_AREA)
-        write(tile, view.name, (8, 18), INK, 0.45)
+        _write_on(tile, view.name, (8, 18), INK)
         canvas[y : y + height - 2, x : x + width - 2] = tile
     return canvas
 
@@ -116,5 +116,10 @@ def _draw_mark(picture: np.ndarray, pixel: np.ndarray, mark: Mark, text: str) ->
     else:
         cv2.drawMarker(picture, (x, y), ink, cv2.MARKER_TILTED_CROSS, 12, 2, cv2.LINE_AA)
     words = f"{mark.number} {text}".strip()
-    write(picture, words, (x + 10, y - 8), (0, 0, 0), 0.5, thickness=3)
-    write(picture, words, (x + 10, y - 8), ink, 0.5)
+    _write_on(picture, words, (x + 10, y - 8), ink)
+
+
+def _write_on(picture: np.ndarray, text: str, place: tuple[int, int], ink: Colour) -> None:
+    """With a shadow, to be read on anything."""
+    write(picture, text, (place[0] + 1, place[1] + 1), (0, 0, 0), 0.5)
+    write(picture, text, place, ink, 0.5)

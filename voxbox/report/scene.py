@@ -85,10 +85,10 @@ def _legend(bar: np.ndarray, boxes: Boxes3D, x: int) -> None:
         x = write(bar, f"{names.count(name)} {name}", (x + 13, 26), INK, 0.5) + 22
 
 
-def write(canvas: np.ndarray, text: str, place: tuple[int, int], ink: Colour, size: float, thickness: int = 1) -> int:
+def write(canvas: np.ndarray, text: str, place: tuple[int, int], ink: Colour, size: float) -> int:
     """Write text in place; -> x of its end."""
-    cv2.putText(canvas, text, place, _FONT, size, ink, thickness, cv2.LINE_AA)
-    return place[0] + int(cv2.getTextSize(text, _FONT, size, thickness)[0][0])
+    cv2.putText(canvas, text, place, _FONT, size, ink, 1, cv2.LINE_AA)
+    return place[0] + int(cv2.getTextSize(text, _FONT, size, 1)[0][0])
 
 
 def _scaled(image: np.ndarray, height: int) -> np.ndarray:

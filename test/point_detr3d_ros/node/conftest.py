@@ -293,8 +293,7 @@ class Vehicle:
         rmw_fastrtps calls a service ready as soon as it has heard of it. What is sent before writer and reader have
         matched too is lost: in half of all cases where the first request follows the node's start at once.
         """
-        client = self._clients.get(name) or self._clients.setdefault(name, self.peer.create_client(kind, name))
-        assert self.until(client.service_is_ready)
+        client = self._client(kind, name)
         assert self.until(lambda: self.node.count_clients(client.srv_name))  # else the answer would be lost
         asked: list[Any] = []
         end = time.monotonic() + LIMIT
@@ -303,6 +302,16 @@ class Vehicle:
             if self.until(lambda: any(future.done() for future in asked), ASK_AGAIN):
                 return next(future.result() for future in asked if future.done())
         raise AssertionError(f"{name} does not answer")
+
+    def _client(self, kind: type, name: str) -> Any:
+        """A client whose service is ready. Of two participants in one process one may, rarely, miss
+        what the other has; a client that is made anew looks again."""
+        for _ in range(5):
+            client = self._clients.get(name) or self._clients.setdefault(name, self.peer.create_client(kind, name))
+            if self.until(client.service_is_ready, LIMIT / 5):
+                return client
+            self.peer.destroy_client(self._clients.pop(name))
+        raise AssertionError(f"{name} is not there")
 
     def change(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))

@@ -28,12 +28,12 @@ def by_backend(
 ) -> dict[str, dict[str, Any]]:
     """One cloud through every backend, `rounds` times in turn.
 
-    Returns by backend: the spread of each stage and of CPU, ms, and the ratio of its inference to the first backend's.
+    Returns by backend: the spread of each stage and of CPU, ms, and the ratio of its CPU time to the first backend's.
     """
     cases = {name: _case(PointDETR3D.open(model, name, threads), sample) for name in backends}
     times = in_turn(cases, rounds, "backends")
-    first = times[backends[0]]["inference"]
-    return {name: _summary(found) | {"ratio": ratio(found["inference"], first)} for name, found in times.items()}
+    first = times[backends[0]][CPU]
+    return {name: _summary(found) | {"ratio": ratio(found[CPU], first)} for name, found in times.items()}
 
 
 def by_points(
@@ -99,7 +99,7 @@ def table(result: Mapping[str, Mapping[str, Any]], what: str) -> str:
         line = f"{name:14}{cells}{stages['inference']['p90']:9.2f}{stages[CPU]['p50']:11.2f}"
         if "ratio" in found:
             r = found["ratio"]
-            line += f"   inference {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}) of {next(iter(result))}"
+            line += f"   {r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f}) of {next(iter(result))}"
         else:
             line += f"   {found['pillars']} pillars, {found['left_out']} points left out"
         lines.append(line)

@@ -86,7 +86,11 @@ class PointDETR3D:
         else:
             enough = boxes.score >= self.score_threshold
         kept = np.flatnonzero(enough & (boxes.score > 0) & np.isfinite(boxes.center).all(1) & np.isfinite(boxes.yaw))
-        boxes = boxes[kept[np.argsort(-boxes.score[kept], kind="stable")]]
+        return self.best_of_each_place(boxes[kept])
+
+    def best_of_each_place(self, boxes: Boxes3D) -> Boxes3D:
+        """Of boxes that overlap and are of one group of classes the best; best first."""
+        boxes = boxes[np.argsort(-boxes.score, kind="stable")]
         groups = tuple(map("+".join, self.contract.groups))
         return boxes[apart(replace(boxes, label=self._group[boxes.label], classes=groups), SAME_PLACE)]
 

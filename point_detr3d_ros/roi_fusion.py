@@ -40,12 +40,6 @@ class Rois:
         y = sin * local[..., 0] + cos * local[..., 1]
         return self.center[:, None] + torch.stack([x, y, local[..., 2]], -1)
 
-    def turned(self, vector: Tensor) -> Tensor:
-        """Along and across the boxes -> along x and y of the network frame, (Q, 2) both."""
-        sin, cos = self.heading.unbind(1)
-        along, across = vector.unbind(1)
-        return torch.stack([cos * along - sin * across, sin * along + cos * across], 1)
-
 
 def project(points: Tensor, matrix: Tensor, contract: Contract) -> tuple[Tensor, Tensor]:
     """Points (Q, K, 3), m, by matrices (Q, S, 3, 4) to pixels of the contract's images.

@@ -2,7 +2,8 @@
 
 One decoder layer without attention between prompts: a prompt's box is the same alone and among others. A prompt may
 also be a box that another detector has found, to be refined (an extension; as TransFusion's second stage, Bai et al.,
-2022): the attention then begins with it instead of a straight box of the class's mean size.
+2022): the attention then begins with it instead of a straight box of the class's mean size. What is answered is the
+same, so that what was learned of clicks serves boxes too; but its heading, which is hard to tell, is added to.
 """
 
 import math
@@ -30,8 +31,7 @@ class Decoded:
 
     score_logit: (Q, C), of every class; that of the prompt's own class is the box's.
     center: (Q, 3), gravity centre, m.  size: (Q, 3) length, width, height, m.
-    log_size: (Q, 3), its logarithm over the box that the attention began with: the class's mean, for a click.
-    heading: (Q, 2), sine and cosine of the yaw, not normalised.
+    log_size: (Q, 3), its logarithm over the class's mean.  heading: (Q, 2), sine and cosine of the yaw, not normalised.
     """
 
     score_logit: Tensor
@@ -65,7 +65,7 @@ class Decoder(nn.Module):
         nn.init.constant_(last.bias, math.log(RARE / (1 - RARE)))
         self.regress = nn.Sequential(
             nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 8)
-        )  # in the RoI's axes: dx, dy over STEP, dz, log of length, width, height over its own, sine, cosine
+        )  # dx, dy over STEP, dz, log of length, width, height over the mean, sine, cosine
 
     def forward(
         self,
@@ -81,18 +81,17 @@ class Decoder(nn.Module):
         roi: (Q, 5) length, width, height, m, sine and cosine of the yaw of boxes around the points; zeros for clicks,
         which is what all are without it."""
         roi = points.new_zeros(len(points), 5) if roi is None else roi
-        size = torch.where(roi[:, :3] > 0, roi[:, :3], self.mean_sizes[label])
-        heading = roi[:, 3:]
+        mean, heading = self.mean_sizes[label], roi[:, 3:]
+        size = torch.where(roi[:, :3] > 0, roi[:, :3], mean)
         content, position, reference = self.queries(points, label, size, heading)
         rois = Rois(reference, size, _straightened(heading))
         fused = self.fusion(content + position, rois, rows, frame, cameras)
         x = self.norm1(content + self.dropout(fused))
         x = self.norm2(x + self.dropout(self.ffn(x)))
         raw = self.regress(x)
-        step = torch.cat([rois.turned(raw[:, :2]) * STEP, raw[:, 2:3]], 1)
+        center = points + raw[:, :3] * raw.new_tensor([STEP, STEP, 1.0])
         log_size = raw[:, 3:6]
-        facing = rois.turned(raw[:, 6:].flip(1)).flip(1)
-        return Decoded(self.classify(x), points + step, size * log_size.exp(), log_size, facing)
+        return Decoded(self.classify(x), center, mean * log_size.exp(), log_size, raw[:, 6:] + heading)
 
 
 def _straightened(heading: Tensor) -> Tensor:

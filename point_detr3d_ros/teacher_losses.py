@@ -29,7 +29,8 @@ class TeacherLossWeights:
 
 @dataclass(frozen=True)
 class TeacherTargets:
-    """The objects of the prompts, in the network frame. label: (Q,) int64.  center: (Q, 3), gravity centre, m.
+    """The objects of the prompts, in the network frame. label: (Q,) int64, -1 where there is none, whatever its box
+    (any finite numbers).  center: (Q, 3), gravity centre, m.
     size: (Q, 3) length, width, height, m.  yaw: (Q,), rad."""
 
     label: Tensor
@@ -39,19 +40,20 @@ class TeacherTargets:
 
 
 def loss_terms(decoded: Decoded, targets: TeacherTargets) -> dict[str, Tensor]:
-    """The unweighted terms, each a float32 scalar per prompt; zeros that carry gradients where there is no prompt.
+    """The unweighted terms, each a float32 scalar per object; zeros that carry gradients where there is no prompt.
 
     cls: sigmoid focal loss of all classes.  center (m), size (log) and heading (sine, cosine): sums of absolute errors.
     """
-    count = max(len(targets.label), 1)
-    wanted = F.one_hot(targets.label, decoded.score_logit.shape[1]).to(decoded.score_logit)
+    there = (targets.label >= 0).to(decoded.score_logit)[:, None]
+    count = there.sum().clamp(min=1)
+    wanted = F.one_hot(targets.label.clamp(min=0), decoded.score_logit.shape[1]) * there
     log_mean = decoded.size.detach().log() - decoded.log_size.detach()
     heading = torch.stack([targets.yaw.sin(), targets.yaw.cos()], -1)
     sums = {
         "cls": focal(decoded.score_logit, wanted),
-        "center": (decoded.center - targets.center).abs().sum(),
-        "size": (decoded.log_size + log_mean - targets.size.log()).abs().sum(),
-        "heading": (decoded.heading - heading).abs().sum(),
+        "center": ((decoded.center - targets.center).abs() * there).sum(),
+        "size": ((decoded.log_size + log_mean - targets.size.log()).abs() * there).sum(),
+        "heading": ((decoded.heading - heading).abs() * there).sum(),
     }
     return {name: value / count for name, value in sums.items()}
 

@@ -30,7 +30,7 @@ def test_the_truth_costs_nothing() -> None:
     assert all(value.item() == pytest.approx(0, abs=1e-6) for value in terms.values())
 
 
-def test_terms_are_sums_of_absolute_errors_per_prompt() -> None:
+def test_terms_are_sums_of_absolute_errors_per_object() -> None:
     decoded = perfect()
     off = replace(
         decoded,
@@ -58,6 +58,16 @@ def test_the_size_s_gradient_is_that_of_the_logarithm() -> None:
     terms = loss_terms(replace(decoded, log_size=log_size, size=2.0 * log_size.exp()), TARGETS)
     terms["size"].backward()
     torch.testing.assert_close(log_size.grad, torch.full((2, 3), 0.5))
+
+
+def test_where_nothing_is_every_class_is_wrong_and_no_box_is() -> None:
+    decoded = replace(perfect(), center=TARGETS.center + torch.tensor([[1.0, 0, 0], [5.0, 5.0, 5.0]]))
+    terms = loss_terms(decoded, replace(TARGETS, label=torch.tensor([1, -1])))
+    assert terms["center"].item() == pytest.approx(1.0)  # of the one object
+    assert terms["cls"].item() == pytest.approx(0.75 * 20, rel=1e-3)  # sure of a class that is not there
+    nothing = replace(TARGETS, label=torch.tensor([-1, -1]))
+    terms = loss_terms(replace(decoded, score_logit=torch.full((2, 3), -20.0)), nothing)
+    assert all(value.item() == pytest.approx(0, abs=1e-6) for value in terms.values())
 
 
 def test_no_prompt_costs_nothing_and_keeps_the_graph() -> None:

@@ -5,6 +5,7 @@
   voxbox evaluate km3d --bag drive.mcap
   voxbox evaluate point-detr3d --data data/rig-val --out out/rig-val
   voxbox evaluate point-detr3d --data kitti/full kitti/lidar_only --format kitti
+  voxbox evaluate point-detr3d --data data/rig-val --fused point-detr3d-street-assist
   voxbox evaluate point-detr3d-assist --data data/rig-val
   voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
 
@@ -74,6 +75,11 @@ def _configure_point_detr3d(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"of the folders (default {FORMATS[0]})")
     parser.add_argument(
         "--sweeps", type=int, default=1, metavar="N", help="clouds put together, of nuscenes and argoverse2 (default 1)"
+    )
+    parser.add_argument(
+        "--fused",
+        metavar="MODEL",
+        help="refine the best boxes with this assistant, for example point-detr3d-street-assist",
     )
     _add_detector(parser, "point-detr3d-street")
 

@@ -9,12 +9,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from point_detr3d_ros.assist import Assist
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import PointDETR3D
+from point_detr3d_ros.fused import Fused
 from voxbox.evaluation import distance_report, report
 from voxbox.evaluation.rig_sources import RigFrame, RigFrames, rig_frames
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.kitti import Labels, write_labels
+from voxbox_core.datasets.rig import RigSample
 from voxbox_core.datasets.rig_formats import SEVERAL_SWEEPS
 from voxbox_core.draw_bev import draw_bev
 from voxbox_core.errors import InputError
@@ -23,7 +26,7 @@ from voxbox_core.ros.models import model_path
 
 DISTANCE_RULES = nuscenes.RULES["street"]
 
-Detect = Callable[[np.ndarray, float], Boxes3D]
+Detect = Callable[[RigSample], Boxes3D]
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,28 @@ class Detected:
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
     _check(args)
-    frames = rig_frames(args.data, args.format, names, args.limit, args.sweeps)
+    frames = rig_frames(args.data, args.format, names, args.limit, args.sweeps, views=args.fused is not None)
     for left_out in frames.notes:
         report.note(left_out)
     detector = PointDETR3D.open(model_path(args.model), args.backend, args.threads, args.score)
     show = None if folder is None else _pictures(folder / "examples", frames.count, args.examples, detector.contract)
-    found = detect_frames(detector, frames, folder, show)
+    found = detect_frames(_detect(detector, args), frames, folder, show)
     if not found.frames:
         raise InputError("frames with truth", 0, "at least 1", "Give labelled frames.")
     result = distance_report.publish(found.frames, DISTANCE_RULES)
     if found.truth:
         rules = kitti.RULES[args.rules]
         result["kitti"] = report.publish(kitti.evaluate(found.truth, found.rows, rules), rules, folder)
+    result |= {} if args.fused is None else {"fused": args.fused}
     return result | {"model": args.model, "backend": detector.backend, "precision": detector.precision}
+
+
+def _detect(detector: PointDETR3D, args: argparse.Namespace) -> Detect:
+    """The detector alone, or with the assistant of --fused as its second stage."""
+    if args.fused is None:
+        return lambda sample: detector(sample.points, sample.height)
+    fused = Fused(detector, Assist.open(model_path(args.fused), args.backend, args.threads))
+    return lambda sample: fused(sample.points, sample.height, sample.views)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -78,7 +90,7 @@ def detect_frames(
     result = Detected()
     with tqdm(frames.frames, "detecting", total=frames.count, unit="frame") as progress:
         for index, frame in enumerate(progress):
-            boxes = detect(frame.sample.points, frame.sample.height)
+            boxes = detect(frame.sample)
             if frame.image is not None:
                 boxes, rows = frame.image.seen(boxes)
                 result.truth.append(frame.image.labels)

@@ -56,12 +56,18 @@ class RigFrames:
 
 
 def rig_frames(
-    roots: Sequence[Path], kind: str, names: Sequence[str] | None, limit: int | None, sweeps: int
+    roots: Sequence[Path],
+    kind: str,
+    names: Sequence[str] | None,
+    limit: int | None,
+    sweeps: int,
+    views: bool = False,
 ) -> RigFrames:
     """The labelled frames of folders of one kind of FORMATS as one set, the first `limit` of them.
 
-    names: the frames to read, all when None.  sweeps: clouds to put together.  Of several folders, a frame's name
-    begins with its folder's.  Raises InputError where a folder is not what it should be or lacks a name.
+    names: the frames to read, all when None.  sweeps: clouds to put together.  views: whether to read images too.
+    Of several folders, a frame's name begins with its folder's. Raises InputError where a folder is not what it should
+    be or lacks a name.
     """
     folders = [FORMATS[kind](root, sweeps) for root in roots]
     places = []
@@ -71,7 +77,7 @@ def rig_frames(
     places = places[:limit]
     without = sum(folder.skipped for folder in folders if isinstance(folder, KittiRig))
     notes = (f"{without} frames without a cloud are left out",) if without else ()
-    frames = (frame for place in places if (frame := _frame(*place)) is not None)
+    frames = (frame for place in places if (frame := _frame(*place, views)) is not None)
     return RigFrames(len(places), frames, notes)
 
 
@@ -81,9 +87,9 @@ def _index(folder: Folder, name: str) -> int:
     return folder.names.index(name)
 
 
-def _frame(prefix: str, folder: Folder, index: int) -> RigFrame | None:
+def _frame(prefix: str, folder: Folder, index: int, views: bool) -> RigFrame | None:
     """None where nobody labelled."""
-    sample = read_frame(folder, index, views=False)
+    sample = read_frame(folder, index, views)
     boxes = sample.boxes
     if boxes is None:
         return None

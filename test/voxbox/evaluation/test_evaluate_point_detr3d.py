@@ -9,15 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from point_detr3d_ros.assist import Assist
 from point_detr3d_ros.contract import CLASSES, Contract
 from point_detr3d_ros.detector import PointDETR3D
 from voxbox.cli import main
 from voxbox.evaluation import command, rig_sources
 from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import Calibration, from_boxes, write_calib, write_labels
 from voxbox_core.datasets.kitti_rig import KittiRig, to_camera
 from voxbox_core.datasets.nuscenes import NuScenes
-from voxbox_core.datasets.rig import RigSample
+from voxbox_core.datasets.rig import RigSample, View
 from voxbox_core.datasets.rig_folder import RigWriter
 
 HEIGHT = 1.8
@@ -124,6 +126,29 @@ def test_errors_are_those_of_the_detector(rig, oracle, tmp_path) -> None:
     result = _evaluate(tmp_path, "--data", str(rig), "--limit", "2")
     assert result["frames"] == 2
     assert (result["Van/AP/0.5"], result["Van/AP/1"], result["Van/ATE"]) == (0.0, 1.0, pytest.approx(0.8))
+
+
+def test_an_assistant_refines_the_best_boxes_and_sees_the_images(rig, oracle, tmp_path, monkeypatch) -> None:
+    """The oracle's boxes are 0.8 m off; one that knows better puts them right."""
+    seen = []
+
+    class Corrector:
+        contract, stages = Contract(), {"encode_lidar": 0.0, "encode_images": 0.0}
+
+        def encode(self, points, height, views):
+            seen.append((len(views), height))
+
+        def refine(self, encoded, boxes):
+            return replace(boxes, center=boxes.center - np.array([oracle.shift, 0, 0]), score=np.ones(len(boxes)))
+
+    monkeypatch.setattr(Assist, "open", lambda *args, **kwargs: Corrector())
+    oracle.shift, oracle.stages, oracle.best_of_each_place = 0.8, {}, lambda boxes: boxes
+    image = View("front", np.zeros((8, 16, 3), np.uint8), Camera(K, 16, 8), CAMERA_FROM_LIDAR)
+    RigWriter(rig).write(RigSample("seen", _points(3), HEIGHT, (image,), _boxes(3), np.array([9] * 13 + [0])))
+    result = _evaluate(tmp_path, "--data", str(rig), "--fused", "corrector")
+    assert (result["Van/AP/0.5"], result["Van/ATE"]) == (1.0, pytest.approx(0.0, abs=1e-9))
+    assert result["fused"] == "corrector"
+    assert sorted(seen) == [(0, HEIGHT)] * 3 + [(1, HEIGHT)]
 
 
 def test_pictures_and_numbers_are_written(rig, oracle, tmp_path) -> None:

@@ -17,9 +17,9 @@ from point_detr3d_ros.consistency import point_mask
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.views import network_views
 from voxbox.training.data import FromStep
+from voxbox.training.point_detr3d.asking import asked
 from voxbox.training.point_detr3d.recipe import Plan
 from voxbox.training.processes import Processes
-from voxbox_core.boxes import Boxes3D
 from voxbox_core.cloud import pillars
 from voxbox_core.datasets.paste import ObjectBank, paste
 from voxbox_core.datasets.prompts import simulate
@@ -28,10 +28,6 @@ from voxbox_core.datasets.rig import RigSample
 
 Item = dict[str, np.ndarray]
 Read = Callable[[int], RigSample]  # of a frame's number among those to learn from
-
-# How far a detector's boxes are off: deviations of the centre, m, of the logarithm of sizes, and of the yaw, rad; and
-# how often one faces backwards.
-OFF_CENTER, OFF_SIZE, OFF_YAW, BACKWARDS = 0.3, 0.1, 0.15, 0.1
 
 
 class Order:
@@ -96,7 +92,7 @@ def _student_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> It
 
 
 def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]:
-    """A cloud, its cameras, a prompt for each object, which is a click or a detector's box, and the objects."""
+    """A cloud, its cameras, prompts, and the objects that are meant."""
     return partial(_teacher_item, plan)
 
 
@@ -105,36 +101,12 @@ def _teacher_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> It
     assert sample.boxes is not None
     sample = replace(sample, prompts=simulate(sample, plan.prompts, heights, rng))
     moved = plan.augmentation.draw(rng).apply(sample).grounded()
-    boxes, prompts = moved.boxes, moved.prompts
-    assert boxes is not None and prompts is not None
-    detected = (rng.random(len(boxes)) < plan.recipe.rois)[:, None]
-    near = as_detected(boxes, rng)
-    points = np.where(detected, near.center, prompts.points)
-    roi = np.where(detected, np.column_stack([near.size, np.sin(near.yaw), np.cos(near.yaw)]), 0.0)
-    inside = plan.contract.grid.contains(points)
     images, matrices = network_views(moved.views, plan.contract)
     return _pillars("", moved, plan.contract) | {
-        "points": points[inside].astype(np.float32),
-        "roi": roi[inside].astype(np.float32),
-        "label": boxes.label[inside],
-        "center": boxes.center[inside].astype(np.float32),
-        "size": boxes.size[inside].astype(np.float32),
-        "yaw": boxes.yaw[inside].astype(np.float32),
+        **asked(moved, plan, rng),
         "images": images,
         "image_from_lidar": matrices,
     }
-
-
-def as_detected(boxes: Boxes3D, rng: np.random.Generator) -> Boxes3D:
-    """Boxes as a detector might find them: a little off."""
-    count = len(boxes)
-    turn = rng.normal(0.0, OFF_YAW, count) + np.pi * (rng.random(count) < BACKWARDS)
-    return replace(
-        boxes,
-        center=boxes.center + rng.normal(0.0, OFF_CENTER, (count, 3)),
-        size=boxes.size * np.exp(rng.normal(0.0, OFF_SIZE, (count, 3))),
-        yaw=boxes.yaw + turn,
-    )
 
 
 def _pillars(prefix: str, sample: RigSample, contract: Contract) -> Item:
@@ -143,7 +115,7 @@ def _pillars(prefix: str, sample: RigSample, contract: Contract) -> Item:
 
 
 # Of an item's arrays, those whose length differs from cloud to cloud are joined; the others are stacked.
-JOINED = ("points", "roi", "label", "center", "size", "yaw", "images")
+JOINED = ("points", "roi", "label", "object", "center", "size", "yaw", "images")
 
 
 def collate(contract: Contract, joined: bool) -> Callable[[list[Item]], dict[str, Any]]:

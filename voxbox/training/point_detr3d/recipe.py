@@ -52,6 +52,7 @@ class Recipe:
     compare: str = option("points", "where two views of a cloud must look alike in s3: none, all (the map) or points")
     size_factor: float = option(1.0, "of the places about the points where views are compared (kappa)")
     rois: float = option(0.5, "part of the teacher's prompts that are boxes of a detector, to be refined, not clicks")
+    wrong: float = option(0.1, "part of the teacher's prompts of another class, and as many more where nothing is")
     initial: str = option("", "weights.pt of a former student to begin s0 and s3 with; they begin anew when empty")
     pseudo_labels: str = option("", "pseudo labels of another run for s3, instead of this run's")
     validate_every: float = option(0.25, "fraction of a stage between validations")
@@ -88,7 +89,8 @@ class Recipe:
             self._require(getattr(self, name) > 0, name, "more than zero")
         for name in ("weight_decay", "paste", "workers", "threads", "seed", "split_seed"):
             self._require(getattr(self, name) >= 0, name, "zero or more")
-        self._require(0 <= self.rois <= 1, "rois", "a part, from 0 to 1")
+        for name in ("rois", "wrong"):
+            self._require(0 <= getattr(self, name) <= 1, name, "a part, from 0 to 1")
         for name in ("warmup", "ema"):
             self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
         self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the stage, in (0, 1]")
@@ -148,7 +150,7 @@ PARTS: dict[str, Any] = {
 
 # A preset is what differs from the defaults, part by part.
 Preset = dict[str, dict[str, Any]]
-BEFORE: Preset = {"recipe": {"rois": 0.0}}
+BEFORE: Preset = {"recipe": {"rois": 0.0, "wrong": 0.0}}
 """What runs did that were begun before there was an option for it."""
 _BASE, _STRONG = asdict(CloudAugmentation.base()), asdict(CloudAugmentation.strong())
 PRESETS: dict[str, Preset] = {
@@ -183,7 +185,7 @@ PRESETS: dict[str, Preset] = {
             "roi_grid": 7,
             "ffn": 512,
         },
-        "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3, "rois": 0.0},
+        "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3, "rois": 0.0, "wrong": 0.0},
         "losses": {"box": 0.25},
         "teacher_losses": {"box": 0.25},
         "augmentation": _STRONG,

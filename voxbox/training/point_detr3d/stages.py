@@ -260,7 +260,7 @@ class _Prompted(Teacher):
 def _teacher_losses(plan: Plan) -> Callable[[nn.Module, Any], tuple[Terms, Tensor]]:
     def losses(network: nn.Module, batch: Any) -> tuple[Terms, Tensor]:
         decoded = network(batch)
-        targets = TeacherTargets(batch["label"], batch["center"], batch["size"], batch["yaw"])
+        targets = TeacherTargets(batch["object"], batch["center"], batch["size"], batch["yaw"])
         terms = teacher_losses.loss_terms(decoded, targets)
         return terms, teacher_losses.total(terms, plan.teacher_losses)
 

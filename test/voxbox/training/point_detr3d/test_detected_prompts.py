@@ -9,7 +9,8 @@ import pytest
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
 from point_detr3d_ros.teacher_losses import TeacherLossWeights
-from voxbox.training.point_detr3d.clouds import as_detected, collate, teacher_item
+from voxbox.training.point_detr3d.asking import NOTHING, as_detected
+from voxbox.training.point_detr3d.clouds import collate, teacher_item
 from voxbox.training.point_detr3d.command import plan_of
 from voxbox.training.point_detr3d.recipe import Plan, Recipe
 from voxbox_core.boxes import Axes, Boxes3D
@@ -29,10 +30,10 @@ def boxes(count):
     return Boxes3D(center, size, yaw, label, np.ones(count), blank, Contract().classes, Axes.BODY)
 
 
-def plan(rois):
+def plan(rois, wrong=0.0):
     contract = Contract(x=(-12.8, 12.8), y=(-6.4, 6.4), cameras=False)
     still = CloudAugmentation.weak()
-    recipe = Recipe(data=("somewhere",), rois=rois)
+    recipe = Recipe(data=("somewhere",), rois=rois, wrong=wrong)
     return Plan(contract, recipe, LossWeights(), TeacherLossWeights(), still, PromptSettings.paper(0.0))
 
 
@@ -40,6 +41,14 @@ def item(rois, count=200, seed=0):
     truth = boxes(count)
     sample = RigSample("a", np.zeros((1, 5), np.float32), HEIGHT, boxes=truth, hits=np.full(count, 9))
     return teacher_item(plan(rois))(sample, np.random.default_rng(seed)), truth
+
+
+def sparse(wrong, seed=0):
+    """Prompts on four objects in a cloud that is full of things."""
+    rng = np.random.default_rng(seed)
+    things = np.column_stack([rng.uniform((-12, -6, -1.7), (12, 6, 1), (4000, 3)), np.zeros((4000, 2))])
+    sample = RigSample("a", things.astype(np.float32), HEIGHT, boxes=boxes(4), hits=np.full(4, 9))
+    return teacher_item(plan(0.0, wrong))(sample, rng)
 
 
 def test_a_detector_is_a_little_off() -> None:
@@ -97,3 +106,27 @@ def test_a_run_begun_before_goes_on_with_clicks_alone(tmp_path) -> None:
 def test_more_than_all_is_refused() -> None:
     with pytest.raises(InputError, match="rois is 1.5"):
         Recipe(data=("somewhere",), rois=1.5)
+
+
+def test_some_are_asked_for_another_class_and_some_where_nothing_is() -> None:
+    found = [sparse(0.3, seed) for seed in range(200)]
+    label, there = (np.concatenate([f[name] for f in found]) for name in ("label", "object"))
+    real = there != NOTHING
+    assert (label[real] != there[real]).mean() == pytest.approx(0.3, abs=0.05)
+    assert real.sum() == 800
+    assert 0.15 < (~real).sum() / 800 < 0.3  # what falls near an object is left out
+    assert set(label) == set(range(6))
+    truth = boxes(4)
+    for f in found:
+        places = f["points"][f["object"] == NOTHING]
+        away = np.linalg.norm(places[:, None, :2] - truth.center[:, :2], axis=2)
+        assert (away > 2).all()
+        assert (places[:, 2] > 0.7).all() and (places[:, 2] < 1.7).all()  # they stand on the ground
+
+
+def test_without_wrong_prompts_and_without_anything_to_mistake() -> None:
+    found = sparse(0.0)
+    assert (found["label"] == found["object"]).all() and len(found["label"]) == 4
+    flat = RigSample("a", np.zeros((9, 5), np.float32), HEIGHT, boxes=boxes(4), hits=np.full(4, 9))
+    flat.points[:, 2] = -HEIGHT
+    assert (teacher_item(plan(0.0, 1.0))(flat, np.random.default_rng(0))["object"] != NOTHING).all()

@@ -1,6 +1,7 @@
 """The set-up script: what it decides, and what it says when something is missing."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -99,6 +100,15 @@ def test_beside_a_sourced_ros_numpy_stays_below_2(setup_venv, monkeypatch, tmp_p
     assert {line for line in sourced if line.startswith("numpy==")} == {"numpy==1.26.4"}
     assert all(line.startswith(changed) for line in general ^ sourced)
     assert all(any(line.startswith(name) for line in sourced) for name in changed)
+
+
+def test_every_node_is_where_ros2_looks_for_executables(setup_venv, monkeypatch, tmp_path):
+    monkeypatch.setattr(setup_venv, "VENV", tmp_path)
+    (tmp_path / "bin").mkdir()
+    setup_venv.site_packages().mkdir(parents=True)
+    setup_venv.join_ament_index(setup_venv.WHEELS)
+    nodes = re.findall(r'"(\w+) = \w+\.node:main"', (ROOT / "setup.py").read_text())
+    assert {path.name for path in (tmp_path / "lib/voxbox").iterdir()} == set(nodes)
 
 
 def test_links_replace_what_was_there(setup_venv, tmp_path):

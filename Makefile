@@ -10,16 +10,20 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint colcon lock clean
+.PHONY: help setup demo demo-lidar test lint colcon lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 setup:  ## make .venv with everything voxbox needs, ROS 2 included (again: at once)
 	@$(PYTHON) scripts/setup_venv.py
 
 demo: setup  ## replay a drive into the node: BAG=path OUT=out/demo SYSTEM=km3d ARGS="more options"
 	@$(BIN)/voxbox demo $(if $(BAG),"$(BAG)") $(if $(SYSTEM),--system "$(SYSTEM)") $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+demo-lidar: SYSTEM = point_detr3d
+demo-lidar: OUT = out/demo-lidar
+demo-lidar: demo  ## the same with SYSTEM=point_detr3d and OUT=out/demo-lidar: a LiDAR, cameras, and clicks
 
 test: lint  ## ruff, mypy and pytest: ARGS="-k node"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

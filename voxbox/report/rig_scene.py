@@ -1,7 +1,7 @@
 """One moment of a LiDAR and its cameras as a picture: from above, and every image with the boxes projected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -73,8 +73,7 @@ def camera_views(sample: RigSample, boxes: Boxes3D, marks: Sequence[Mark] = ()) 
     top = (SIDE - down * height) // 2
     for i, view in enumerate(views):
         y, x = top + i // across * height, i % across * width
-        picture = camera_view(view, boxes, marks)
-        tile = cv2.resize(picture, (width - 2, height - 2), interpolation=cv2.INTER_AREA)
+        tile = camera_view(_sized(view, width - 2, height - 2), boxes, marks)
         _write_on(tile, view.name, (8, 18), INK)
         canvas[y : y + height - 2, x : x + width - 2] = tile
     return canvas
@@ -86,6 +85,14 @@ def _tile(views: Sequence[View], across: int) -> tuple[int, int]:
     down = -(-len(views) // across)
     width = min(_IMAGES_WIDE // across, int(SIDE / down / slope))
     return width, int(width * slope)
+
+
+def _sized(view: View, width: int, height: int) -> View:
+    """The view at another size, so that lines and letters drawn on it are as thick as elsewhere."""
+    x, y = width / view.camera.width, height / view.camera.height
+    scale = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])  # pixels' middles are whole numbers
+    image = cv2.resize(view.image, (width, height), interpolation=cv2.INTER_AREA)
+    return replace(view, image=image, camera=view.camera.warped(scale, width, height))
 
 
 def _aside(view: View) -> float:

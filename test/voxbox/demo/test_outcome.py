@@ -33,9 +33,9 @@ def detections(stamp, boxes, frame="camera") -> Message:
     return Message("/detections", DETECTIONS, stamp, bytes(raw))
 
 
-def latency(stamp, **stages) -> Message:
+def latency(stamp, name="", **stages) -> Message:
     pairs = [new("diagnostic_msgs/msg/KeyValue", key=k, value=str(v)) for k, v in stages.items()]
-    status = new("diagnostic_msgs/msg/DiagnosticStatus", level=0, name="", message="", hardware_id="", values=pairs)
+    status = new("diagnostic_msgs/msg/DiagnosticStatus", level=0, name=name, message="", hardware_id="", values=pairs)
     array = new(DIAGNOSTICS, header=messages.header(stamp, ""), status=[status])
     return Message("/latency", DIAGNOSTICS, stamp, bytes(typestore().serialize_cdr(array, DIAGNOSTICS)))
 
@@ -48,6 +48,11 @@ def test_frames_without_answer_have_no_latency():
 def test_stages_are_those_of_the_node_but_for_its_age_on_the_replays_clock():
     replay = Replay(outputs=[latency(1, inference=5.5, age=9), latency(2, inference=6.5, age=9)])
     assert stages_of(replay) == {"inference": [5.5, 6.5], END_TO_END: []}
+
+
+def test_the_stages_of_clicks_are_told_apart_from_those_of_frames():
+    replay = Replay(outputs=[latency(1, total=5), latency(1, name="/point_detr3d: click", total=3)])
+    assert stages_of(replay) == {"total": [5], "click total": [3], END_TO_END: []}
 
 
 def test_a_summary_is_of_what_is_there():

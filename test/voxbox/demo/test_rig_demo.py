@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,38 @@ class TestWithTheNode:
         answers = [click["answer"] for click in clicks["each"]]
         assert answers == ["Car 0.73", "place of a click", "nobody listens to /clicked_point/tram"]
         assert (clicks["asked"], clicks["answered"], clicks["accepted"]) == (3, 1, 1)
+
+    def test_a_lidar_without_cameras_and_without_truth(self, models, tmp_path):
+        alone = [replace(moment(i), views=(), boxes=None, hits=np.zeros(0, int)) for i in range(2)]
+        write_rig_drive(tmp_path / "drive.mcap", alone)
+        out = tmp_path / "out"
+        arguments = [str(tmp_path / "drive.mcap"), *models, "--out", str(out), "--score-threshold", "1"]
+        assert demo(*arguments) == 0
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert metrics["frames"]["out"] == 2
+        assert (metrics["accuracy"], metrics["boxes"], metrics["cameras"]) == (None, 0, 0)
+        assert [click["at"] for click in metrics["clicks"]["each"]] == ["nothing"]
+        assert {p.name for p in out.iterdir()} == FILES - {"camera.png", "labels.jsonl"} | {"clicks_1.png"}
+
+    @pytest.mark.data
+    @pytest.mark.parametrize("name", ["kitti_raw_seq_2f_sqlite3", "nuscenes_sample_6cam_mcap"])
+    def test_recorded_bags(self, name, models, tmp_path, shared_data):
+        """The x of nuScenes' LiDAR is to the right: what is given in its own frame is drawn, and kept, where it is."""
+        file, out = tmp_path / "clicks.csv", tmp_path / "out"
+        file.write_text("frame,x,y,z,class\n0,3,-7,-1,Car\n")
+        bag = str(shared_data / "ros2_bags" / name)
+        arguments = [bag, *models, "--out", str(out), "--clicks", str(file), "--score-threshold", "1e-6"]
+        assert demo(*arguments, "--limit", "1") == 0
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert metrics["frames"] == {"in": 1, "out": 1, "dropped": 0}
+        assert metrics["boxes"] > 0
+        assert metrics["clicks"]["each"][0]["answer"] == "Car 0.73"
+        place = np.array(metrics["clicks"]["each"][0]["place"])
+        (label,) = read_label_file(out / "labels.jsonl").boxes
+        np.testing.assert_allclose(label.click, [3, -7, -1], atol=1e-6)
+        assert np.linalg.norm(np.array(label.center) - label.click) < 0.5
+        level = [-7, -3] if "nuscenes" in name else [3, -7]
+        np.testing.assert_allclose(place[:2], level, atol=0.5)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -129,6 +130,35 @@ def test_the_assistant_opens_and_answers(assist, rig, backend):
     encoded = opened.encode(sample.points, sample.height, sample.views)
     prompts = Prompts(np.array([[3.0, 1, 0], [5, -2, 0]]), np.array([0, 5]), TINY.classes)
     assert opened.decode(encoded, prompts).label.tolist() == [0, 5]
+
+
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "torch"])
+@pytest.mark.parametrize(("clicks", "cameras"), [(1, 0), (1, 6), (64, 1), (64, 6)])
+def test_the_assistant_takes_any_number_of_clicks_and_cameras(assist, backend, clicks, cameras):
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-13, -7, -2, 0, 0], [13, 7, 2, 1, 0], (3000, 5)).astype(np.float32)
+    camera = Camera(np.array([[40.0, 0, 31.5], [0, 40, 15.5], [0, 0, 1]]), 64, 32)
+    images = rng.integers(0, 255, (cameras, 32, 64, 3), np.uint8)
+    views = [View(f"CAM_{k}", image, camera, LOOKING_AHEAD) for k, image in enumerate(images)]
+    prompts = Prompts(rng.uniform([-9, -5, -1], [9, 5, 0], (clicks, 3)), rng.integers(0, 6, clicks), TINY.classes)
+    answers = []
+    for name in (backend, "torch"):
+        opened = Assist.open(assist[0], name, threads=1)
+        encoded = opened.encode(points, 1.7, views)
+        clicked = opened.decode(encoded, prompts)
+        answers.append((clicked, opened.refine(encoded, clicked)))
+    for mine, theirs in zip(*answers, strict=True):
+        np.testing.assert_allclose(mine.center, theirs.center, atol=1e-3)
+        np.testing.assert_allclose(mine.size, theirs.size, rtol=1e-3)
+        np.testing.assert_allclose(mine.score, theirs.score, atol=1e-3)
+
+
+def test_graphs_hold_standard_operations_alone(model, assist):
+    """None that some engine lacks, computes otherwise, or that makes shapes depend on data."""
+    unwanted = {"GridSample", "NonZero", "Einsum", "Unique", "Loop", "If", "Compress", "AffineGrid"}
+    files = [model[0] / "model.onnx", *(assist[0] / part / "model.onnx" for part in ("lidar", "image", "prompt"))]
+    for file in files:
+        assert not unwanted & {node.op_type for node in onnx.load(file).graph.node}, file
 
 
 def test_the_assistant_is_three_releases_with_the_same_weights(assist):

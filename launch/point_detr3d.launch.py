@@ -30,6 +30,7 @@ PARAMETERS = {
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
     "score_threshold": (float, "lowest score of a published box, 0 to 1; 0 takes the model's own"),
     "sensor_height": (float, "height of the LiDAR above the ground, m; 0 finds out"),
+    "ground_frame": (str, "tf frame on the ground, x forward, that makes a tilted or turned LiDAR level"),
     "sweeps": (int, "clouds put together; more than one needs odometry or fixed_frame"),
     "fixed_frame": (str, "tf frame that stands still"),
     "target_frame": (str, "tf frame of the published boxes; the LiDAR's when empty"),

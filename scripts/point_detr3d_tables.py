@@ -79,7 +79,8 @@ def _common(args: argparse.Namespace, seed: int) -> list[str]:
     steps = ["--student-steps", str(args.steps), "--teacher-steps", str(args.teacher_steps)]
     seeds = ["--seed", str(seed), "--split-seed", str(seed)]
     validation = ["--validation", args.validation, "--validation-frames", "1000", "--validate-every", "1"]
-    return ["--preset", "compact", "--threads", "1", *steps, *seeds, *validation]
+    as_published = ["--rois", "0", "--wrong", "0"]  # a teacher that is asked what the paper's is
+    return ["--preset", "compact", "--threads", "1", *as_published, *steps, *seeds, *validation]
 
 
 def _run(out: Path, options: list[str], stage: str) -> None:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from point_detr3d_ros.losses import axis_error
 from point_detr3d_ros.teacher import Decoded
 from voxbox_core.errors import InputError
+from voxbox_core.losses import weighted_sum
 
 FOCUS, BALANCE = 2.0, 0.25  # gamma and alpha of the focal loss
 
@@ -16,10 +18,12 @@ FOCUS, BALANCE = 2.0, 0.25  # gamma and alpha of the focal loss
 @dataclass(frozen=True)
 class TeacherLossWeights:
     """cls: of the focal loss.  box: of the L1 terms center, size and heading (published: 0.25, too little to learn
-    headings in a short training).  Raises InputError on a negative or infinite weight."""
+    headings in a short training).  axis: of `losses.axis_error` (published: none).
+    Raises InputError on a negative or infinite weight."""
 
     cls: float = 2.0
     box: float = 1.0
+    axis: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -43,6 +47,7 @@ def loss_terms(decoded: Decoded, targets: TeacherTargets) -> dict[str, Tensor]:
     """The unweighted terms, each a float32 scalar per object; zeros that carry gradients where there is no prompt.
 
     cls: sigmoid focal loss of all classes.  center (m), size (log) and heading (sine, cosine): sums of absolute errors.
+    axis: of the heading, front or rear.
     """
     there = (targets.label >= 0).to(decoded.score_logit)[:, None]
     count = there.sum().clamp(min=1)
@@ -54,17 +59,15 @@ def loss_terms(decoded: Decoded, targets: TeacherTargets) -> dict[str, Tensor]:
         "center": ((decoded.center - targets.center).abs() * there).sum(),
         "size": ((decoded.log_size + log_mean - targets.size.log()).abs() * there).sum(),
         "heading": ((decoded.heading - heading).abs() * there).sum(),
+        "axis": (axis_error(decoded.heading, heading) * there[:, 0]).sum(),
     }
     return {name: value / count for name, value in sums.items()}
 
 
 def total(terms: dict[str, Tensor], weights: TeacherLossWeights) -> Tensor:
     """The weighted sum that is minimised. Raises InputError, with every term's value, when it is not finite."""
-    loss = weights.cls * terms["cls"] + weights.box * (terms["center"] + terms["size"] + terms["heading"])
-    if not torch.isfinite(loss):
-        values = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-        raise InputError("loss", f"{loss.item()} ({values})", "finite terms", "Lower the learning rate.")
-    return loss
+    box = dict.fromkeys(("center", "size", "heading"), weights.box)
+    return weighted_sum(terms, {"cls": weights.cls, "axis": weights.axis, **box})
 
 
 def focal(logits: Tensor, target: Tensor) -> Tensor:

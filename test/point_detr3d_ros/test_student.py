@@ -1,12 +1,14 @@
 """The student's shapes, its batches, its losses, and its exported graph."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from point_detr3d_ros.codec import encode
 from point_detr3d_ros.encoder import batch_of
-from point_detr3d_ros.losses import LossWeights, detection_terms, total
+from point_detr3d_ros.losses import LossWeights, axis_error, detection_terms, total
 from point_detr3d_ros.student import Deployed, Student
 from voxbox_core.cloud import pillars
 from voxbox_core.errors import InputError
@@ -81,6 +83,16 @@ def test_a_batch_without_objects_has_a_finite_loss(contract, batch):
     maps = Student(contract)(*batch_of(each, contract.grid.nx * contract.grid.ny), 2)
     terms = detection_terms(maps, empty, contract)
     assert terms["box"].item() == 0 and terms["heatmap"].isfinite()
+
+
+def test_the_axis_is_right_from_behind_and_worst_across():
+    turn = torch.linspace(-math.pi, math.pi, 25, dtype=torch.float64)
+    heading = 3 * torch.stack([(turn + 0.4).sin(), (turn + 0.4).cos()], -1)
+    target = torch.tensor([math.sin(0.4), math.cos(0.4)], dtype=torch.float64)
+    assert torch.allclose(axis_error(heading, target), turn.sin().abs(), atol=1e-3)
+    nothing = torch.zeros(2, requires_grad=True)
+    axis_error(nothing, target.float()).backward()
+    assert nothing.grad.isfinite().all() and nothing.grad.norm() < 11
 
 
 def test_a_negative_weight_is_refused():

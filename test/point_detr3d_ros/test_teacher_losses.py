@@ -26,7 +26,7 @@ def perfect(mean=2.0, certain=20.0):
 
 def test_the_truth_costs_nothing() -> None:
     terms = loss_terms(perfect(), TARGETS)
-    assert set(terms) == {"cls", "center", "size", "heading"}
+    assert set(terms) == {"cls", "center", "size", "heading", "axis"}
     assert all(value.item() == pytest.approx(0, abs=1e-6) for value in terms.values())
 
 
@@ -43,7 +43,7 @@ def test_terms_are_sums_of_absolute_errors_per_object() -> None:
     assert terms["center"].item() == pytest.approx(1.0)
     assert terms["size"].item() == pytest.approx(3.0, rel=1e-5)
     assert terms["heading"].item() == pytest.approx(0.2, rel=1e-5)
-    assert total(terms, TeacherLossWeights(cls=2.0, box=0.5)).item() == pytest.approx(2.1, rel=1e-4)
+    assert total(terms, TeacherLossWeights(cls=2.0, box=0.5, axis=0.0)).item() == pytest.approx(2.1, rel=1e-4)
 
 
 def test_focal_loss_of_a_toy() -> None:

@@ -40,8 +40,9 @@ def text_of(metrics: Mapping[str, Any], out: Path, result: Artefacts) -> str:
     """What is said at the end on the terminal."""
     frames, latency = metrics["frames"], metrics["latency_ms"].get(END_TO_END)
     pace = "up to " if metrics.get("lockstep") else ""
+    units = metrics["unit"] + "s" * (frames["in"] != 1)
     lines = [
-        f"{frames['in']} {metrics['unit']}{'s' * (frames['in'] != 1)} in at {pace}{metrics['rate_hz']:.3g} Hz, {frames['out']} answered, "
+        f"{frames['in']} {units} in at {pace}{metrics['rate_hz']:.3g} Hz, {frames['out']} answered, "
         f"{frames['dropped']} dropped; {metrics['boxes']} boxes"
     ]
     if frames["dropped"]:

@@ -37,6 +37,7 @@ CONTRACT_HELP = {
 LOSS_HELP = {
     "heatmap": "weight of the student's heat map loss",
     "box": "weight of the student's box loss",
+    "axis": "weight of the student's loss of the axis, front or rear alike",
     "consistency": "weight of the loss between two views (lambda)",
 }
 PROMPT_HELP = {

@@ -150,7 +150,11 @@ PARTS: dict[str, Any] = {
 
 # A preset is what differs from the defaults, part by part.
 Preset = dict[str, dict[str, Any]]
-BEFORE: Preset = {"recipe": {"rois": 0.0, "wrong": 0.0}}
+BEFORE: Preset = {
+    "recipe": {"rois": 0.0, "wrong": 0.0},
+    "losses": {"axis": 0.0},
+    "teacher_losses": {"axis": 0.0},
+}
 """What runs did that were begun before there was an option for it."""
 _BASE, _STRONG = asdict(CloudAugmentation.base()), asdict(CloudAugmentation.strong())
 PRESETS: dict[str, Preset] = {
@@ -186,8 +190,8 @@ PRESETS: dict[str, Preset] = {
             "ffn": 512,
         },
         "recipe": {"teacher_learning_rate": 2e-4, "learning_rate": 1e-3, "rois": 0.0, "wrong": 0.0},
-        "losses": {"box": 0.25},
-        "teacher_losses": {"box": 0.25},
+        "losses": {"box": 0.25, "axis": 0.0},
+        "teacher_losses": {"box": 0.25, "axis": 0.0},
         "augmentation": _STRONG,
         "prompts": {"surface": 0.0, "ground": 0.0},
     },

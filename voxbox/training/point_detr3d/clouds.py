@@ -80,7 +80,8 @@ def _student_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> It
     transform = plan.augmentation.draw(rng)
     strong, sample = transform.apply(sample).grounded(), sample.grounded()
     assert strong.boxes is not None
-    found = _pillars("", strong, plan.contract) | encode(strong.boxes, plan.contract)
+    # What no return has hit, or none any more after points were left out, is nothing to learn from.
+    found = _pillars("", strong, plan.contract) | encode(strong.boxes[strong.hits > 0], plan.contract)
     if plan.recipe.compare == "none":
         return found
     found |= _pillars("weak_", sample, plan.contract) | {"matrix": transform.matrix.astype(np.float32)}
@@ -99,7 +100,9 @@ def teacher_item(plan: Plan) -> Callable[[RigSample, np.random.Generator], Item]
 def _teacher_item(plan: Plan, sample: RigSample, rng: np.random.Generator) -> Item:
     heights = [size[2] for size in plan.contract.mean_sizes]
     assert sample.boxes is not None
-    sample = replace(sample, prompts=simulate(sample, plan.prompts, heights, rng))
+    hit = sample.hits > 0  # nobody clicks on the others
+    clicks = simulate(sample, plan.prompts, heights, rng)[hit]
+    sample = replace(sample, boxes=sample.boxes[hit], hits=sample.hits[hit], prompts=clicks)
     moved = plan.augmentation.draw(rng).apply(sample).grounded()
     images, matrices = network_views(moved.views, plan.contract)
     return _pillars("", moved, plan.contract) | {

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
 from point_detr3d_ros.teacher_losses import TeacherLossWeights
 from voxbox.training.point_detr3d.asking import NOTHING, as_detected
-from voxbox.training.point_detr3d.clouds import collate, teacher_item
+from voxbox.training.point_detr3d.clouds import collate, student_item, teacher_item
 from voxbox.training.point_detr3d.command import plan_of
 from voxbox.training.point_detr3d.recipe import Plan, Recipe
 from voxbox_core.boxes import Axes, Boxes3D
@@ -101,6 +102,15 @@ def test_a_run_begun_before_goes_on_with_clicks_alone(tmp_path) -> None:
     del content["recipe"]["rois"]
     place.write_text(json.dumps(content))
     assert plan_of(Namespace(out=tmp_path, resume=True)) == plan(0.0)
+
+
+def test_what_no_return_has_hit_is_neither_clicked_nor_learned() -> None:
+    truth, alone = boxes(4), plan(0.0)
+    alone = replace(alone, recipe=replace(alone.recipe, compare="none"))
+    sample = RigSample("a", np.zeros((1, 5), np.float32), HEIGHT, boxes=truth, hits=np.array([9, 0, 9, 0]))
+    asked = teacher_item(alone)(sample, np.random.default_rng(0))
+    learned = student_item(alone)(sample, np.random.default_rng(0))
+    assert asked["object"].tolist() == learned["label"][learned["valid"]].tolist() == truth.label[[0, 2]].tolist()
 
 
 def test_more_than_all_is_refused() -> None:

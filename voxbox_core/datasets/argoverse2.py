@@ -44,7 +44,8 @@ Table = Mapping[str, np.ndarray]
 
 
 class Argoverse2:
-    """The annotated sweeps of a log, or of a folder of logs: `frames[i]`, `len(frames)`, `names`.
+    """The annotated sweeps of a log, or of a folder of logs: `frames[i]`, `len(frames)`, `names`, and `scenes`, the log
+    of each.
 
     classes: from Argoverse's categories to the names that boxes shall have; others have no box.
     sweeps: clouds put together, the newest included, as far as the log has earlier ones.
@@ -61,6 +62,7 @@ class Argoverse2:
         self._logs = {log: _Log(log) for log in logs}
         self._places = [(log, stamp) for log in logs for stamp in self._logs[log].stamps]
         self.names = tuple(f"{log.name}_{stamp}" for log, stamp in self._places)
+        self.scenes = tuple(log.name for log, _ in self._places)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -89,7 +89,8 @@ class _Moment:
 
 
 class NuScenes:
-    """Key frames of a folder: `frames[i]`, `len(frames)`, `names`.
+    """Key frames of a folder: `frames[i]`, `len(frames)`, `names`, and `scenes`, the drive of each; where nothing is
+    said of drives, a frame's is its own.
 
     root: a data set with a folder of tables (v1.0-mini and the like), or a folder with info.json.
     classes: from the names of NUSCENES to those the boxes shall have; others have no box.
@@ -105,7 +106,7 @@ class NuScenes:
             self._source = _Infos(self.root)
         else:
             self._source = _Tables(self.root, sweeps)
-        self.names = self._source.names
+        self.names, self.scenes = self._source.names, self._source.scenes
 
     def __len__(self) -> int:
         return len(self.names)
@@ -190,7 +191,7 @@ class _Infos:
         try:
             self._frames: list[dict[str, Any]] = content["data_list"]
             self._categories = {number: name for name, number in content["metainfo"]["categories"].items()}
-            self.names = tuple(str(frame["token"]) for frame in self._frames)
+            self.names = self.scenes = tuple(str(frame["token"]) for frame in self._frames)
         except (KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
@@ -241,6 +242,7 @@ class _Tables:
         self._folder = folders[0]
         self._samples = sorted(self._read("sample"), key=lambda row: row["timestamp"])
         self.names = tuple(str(row["token"]) for row in self._samples)
+        self.scenes = tuple(str(row.get("scene_token", row["token"])) for row in self._samples)
         tables = ("sample_data", "calibrated_sensor", "ego_pose", "sensor", "instance", "category")
         self._tables = {name: {row["token"]: row for row in self._read(name)} for name in tables}
         self._key_frames: dict[str, list[dict[str, Any]]] = {}
@@ -309,10 +311,10 @@ class _Tables:
         return _Picture(name, self._root / row["filename"], np.array(intrinsics), camera_from_lidar)
 
     def _boxes(self, token: str) -> Boxes3D | None:
-        """In the world; None where the sample has no annotation, as in the test split."""
-        rows = self._annotations.get(token)
-        if rows is None:
+        """In the world; None where no sample has an annotation, as in the test split."""
+        if not self._annotations:
             return None
+        rows = self._annotations.get(token, [])
         names = [self._category(row) for row in rows]
         kept = [(row, name) for row, name in zip(rows, names) if name is not None]
         turns = [Rotation.from_quat(np.roll(row["rotation"], -1)).as_matrix() for row, _ in kept]

@@ -43,6 +43,7 @@ def test_a_log_written_by_hand(tmp_path: Path) -> None:
 
     frames = Argoverse2(tmp_path, sweeps=5)
     assert len(frames) == 1  # the one with annotations
+    assert frames.scenes == (tmp_path.name,)
     sample = frames[0]
     place_of_point = np.array([10.0, 2.0, 0.5]) - MOUNT
     np.testing.assert_allclose(sample.points[:, :3], [place_of_point] * 2, atol=1e-5)

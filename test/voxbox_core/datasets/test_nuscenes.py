@@ -51,7 +51,7 @@ def _tables() -> dict[str, list[dict]]:
     box = {"sample_token": "s0", "size": [1.9, 4.4, 1.6]}
     upright = Rotation.from_euler("z", 1.0)
     return {
-        "sample": [{"token": "s0", "timestamp": STAMPS["key"]}],
+        "sample": [{"token": "s0", "timestamp": STAMPS["key"], "scene_token": "drive"}],
         "sensor": [{"token": "t0", "channel": "LIDAR_TOP"}, {"token": "t1", "channel": "CAM_FRONT"}],
         "calibrated_sensor": [
             _row("c0", *EGO_FROM_LIDAR, sensor_token="t0", camera_intrinsic=[]),
@@ -128,6 +128,17 @@ def test_earlier_sweeps_lie_where_the_world_stands_still(root: Path) -> None:
 def test_without_annotations_nothing_is_known(root: Path) -> None:
     (root / "v1.0-mini" / "sample_annotation.json").write_text("[]")
     assert NuScenes(root)[0].boxes is None
+
+
+def test_a_street_without_objects_is_known_to_be_empty(root: Path, tables) -> None:
+    elsewhere = [{**row, "sample_token": "s1"} for row in tables["sample_annotation"]]
+    (root / "v1.0-mini" / "sample_annotation.json").write_text(json.dumps(elsewhere))
+    sample = NuScenes(root)[0]
+    assert sample.boxes is not None and len(sample.boxes) == len(sample.hits) == 0
+
+
+def test_frames_know_their_drive(root: Path) -> None:
+    assert NuScenes(root).scenes == ("drive",)
 
 
 def test_what_is_missing_is_said(root: Path, tables) -> None:

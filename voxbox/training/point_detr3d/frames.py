@@ -12,8 +12,10 @@ from voxbox.street.folder import RECORD
 from voxbox.training.point_detr3d.kitti import learnable
 from voxbox.training.point_detr3d.recipe import GIVEN
 from voxbox_core.boxes import Boxes3D
+from voxbox_core.datasets.argoverse2 import Argoverse2
 from voxbox_core.datasets.kitti_rig import KittiRig
 from voxbox_core.datasets.label_split import LabelSplit, split_by_scene, split_by_time
+from voxbox_core.datasets.nuscenes import NuScenes
 from voxbox_core.datasets.rig import RigSample
 from voxbox_core.datasets.rig_folder import RigFolder
 from voxbox_core.datasets.rig_formats import FORMATS, Folder, format_of, read_frame
@@ -66,12 +68,9 @@ class RigFrames:
         return boxes, prompts
 
     def scenes(self) -> list[str]:
-        """Of each frame: frames that were rendered of one scene share it."""
-        found: list[str] = []
-        for prefix, folder in zip(self._prefixes, self._folders):
-            moments = _moments(folder.root if not isinstance(folder, RigFolder) else folder.folder)
-            found += [f"{prefix}/{i // moments if moments else name}" for i, name in enumerate(folder.names)]
-        return found
+        """Of each frame: frames that were recorded in one drive of nuScenes or Argoverse 2, or rendered of one scene,
+        share it; of others nothing is known, and each stands alone."""
+        return [f"{p}/{scene}" for p, folder in zip(self._prefixes, self._folders) for scene in _scenes(folder)]
 
     def _place(self, i: int) -> tuple[Folder, int]:
         part = int(np.searchsorted(self._ends, i, side="right"))
@@ -101,6 +100,14 @@ def with_boxes(sample: RigSample) -> Boxes3D:
         remedy = f"Leave it out of --data, or train with --split {GIVEN}."
         raise InputError(f"boxes of {sample.name}", "absent", "a frame with boxes", remedy)
     return sample.boxes
+
+
+def _scenes(folder: Folder) -> Sequence[str]:
+    """Of each frame."""
+    if isinstance(folder, NuScenes | Argoverse2):
+        return folder.scenes
+    moments = _moments(folder.folder if isinstance(folder, RigFolder) else folder.root)
+    return [str(i // moments) for i in range(len(folder))] if moments else folder.names
 
 
 def _moments(folder: Path) -> int:

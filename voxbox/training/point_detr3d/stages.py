@@ -108,11 +108,12 @@ class _Run:
         return [with_boxes(self.frames.header(int(i))).label for i in self.split.full]
 
     def prompts(self, sample: RigSample) -> Prompts:
-        """What somebody has clicked in a frame of D_W: its own prompts, else points simulated for ever alike."""
+        """What somebody has clicked in a frame of D_W: its own prompts, else points simulated for ever alike, on each
+        object that a return has hit."""
         if sample.prompts is not None:
             return sample.prompts
         recipe, heights = self.plan.recipe, [size[2] for size in self.plan.contract.mean_sizes]
-        return simulate(sample, self.plan.prompts, heights, recipe.split_seed)
+        return simulate(sample, self.plan.prompts, heights, recipe.split_seed)[sample.hits > 0]
 
 
 def _tell(frames: RigFrames, chosen: LabelSplit) -> None:
@@ -208,6 +209,9 @@ def _s1(run: _Run) -> bool:
     former = run.out / "s0" / "weights.pt"
     if not former.is_file():
         raise InputError("stage s0", f"not done in {run.out}", "its weights, for s1 to begin with", "Run it first.")
+    if contract.cameras and not any(run.boxed(i, views=True).views for i in range(len(run.split.full))):
+        remedy = "Train with --no-cameras, or give frames with images."
+        raise InputError("images of the frames with boxes", "none", "some, for a teacher with cameras", remedy)
     torch.manual_seed(recipe.seed)
     teacher = _Prompted(contract)
     stored = weights.load(former).state

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from voxbox import cli
 from voxbox.training.point_detr3d import loop
 from voxbox.training.point_detr3d.frames import RigFrames, split
 from voxbox_core import weights
+from voxbox_core.datasets.rig_folder import RigFolder, RigWriter
 from voxbox_core.errors import InputError
 
 
@@ -140,6 +142,15 @@ def test_splits_are_of_scenes_where_a_folder_tells_them(data, tmp_path):
     chosen = split(frames, 25, 0, "scene")
     assert len(chosen.full) == 3 and len({i // 3 for i in chosen.full}) == 1
     assert sorted([*chosen.full, *chosen.weak]) == list(range(12))
+
+
+def test_a_teacher_with_cameras_needs_images(options, data, tmp_path, capsys):
+    folder, frames = tmp_path / "blind", RigFolder(data)
+    for i in range(len(frames)):
+        RigWriter(folder).write(replace(frames[i], views=()))
+    out = tmp_path / "run"
+    assert cli.main(options(out, "--data", folder)) == cli.INPUT_ERROR
+    assert "Train with --no-cameras" in capsys.readouterr().err and (out / "s0/weights.pt").is_file()
 
 
 def test_two_folders_of_one_name_are_refused(data):

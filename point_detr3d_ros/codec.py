@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from point_detr3d_ros.contract import OUTPUT_STRIDE, Contract
+from point_detr3d_ros.contract import OUTPUT_STRIDE, SIZE_RANGE, Contract
 from point_detr3d_ros.gaussian import draw_gaussian, gaussian_radius
-from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.boxes import Boxes3D
 
 MAX_OBJECTS = 100  # of a training cloud; more are in the heat map, but their boxes are not learned
-SIZE_RANGE = (0.1, 40.0)  # m, of decoded boxes: an untrained network must not make infinite ones
 CODE = 8  # dx, dy, z, log l, log w, log h, sin, cos
 
 
@@ -96,18 +95,3 @@ def decode(heatmap: Tensor, box: Tensor, contract: Contract) -> dict[str, Tensor
         "heading": code[..., 6:8],
     }
     return found | ({"velocity": code[..., 8:10]} if contract.velocity else {})
-
-
-def boxes_of(found: dict[str, np.ndarray], contract: Contract, keep: np.ndarray) -> Boxes3D:
-    """Decoded arrays of one cloud (K, ..) -> the boxes at `keep`, in the network frame."""
-    heading = found["heading"][keep]
-    return Boxes3D(
-        center=found["center"][keep],
-        size=found["size"][keep],
-        yaw=np.arctan2(heading[:, 0], heading[:, 1]),
-        label=found["label"][keep],
-        score=found["score"][keep],
-        box2d=np.full((len(heading), 4), np.nan),
-        classes=contract.classes,
-        axes=Axes.BODY,
-    )

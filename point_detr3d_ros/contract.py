@@ -14,6 +14,8 @@ CLASSES = ("Car", "Van", "Truck", "Bus", "Cyclist", "Pedestrian")
 STRIDES = (2, 4, 8)  # of the encoder's maps, in cells
 OUTPUT_STRIDE = 2  # of the student's head, in cells: 0.8 m with cells of 0.4 m, as published
 REFERENCES = ("explicit", "learned")
+SIZE_RANGE = (0.1, 40.0)
+"""m, of boxes: neither an untrained network nor the arithmetic of an engine makes others."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from point_detr3d_ros.contract import Contract
+from point_detr3d_ros.contract import SIZE_RANGE, Contract
 from voxbox_core.boxes import Axes, Boxes3D, apart
 from voxbox_core.cloud import FEATURES, Pillars, pillars
 from voxbox_core.errors import InputError
@@ -16,7 +16,6 @@ from voxbox_core.runtime import DeployedModule, LoadedModel, Run, open_model
 SYSTEM = "point_detr3d"
 # Two objects do not stand in one place: what overlaps more, from above, was found twice, also by another class's name.
 SAME_PLACE = 0.2
-_SIZES = (0.1, 40.0)  # m: what the arithmetic of an engine may make of a size is brought back to these
 
 
 @dataclass(frozen=True)
@@ -133,11 +132,11 @@ def grounded_boxes(outputs: Mapping[str, np.ndarray], height: float, classes: tu
     outputs: center (N, 3), size (N, 3), heading (N, 2) sine and cosine of the yaw, score (N,), label (N,). Sizes that
     are not finite, or beyond anything on a road, are brought back into range.
     """
-    size = np.nan_to_num(outputs["size"].astype(np.float64), nan=_SIZES[0], posinf=_SIZES[1])
+    size = np.nan_to_num(outputs["size"].astype(np.float64), nan=SIZE_RANGE[0], posinf=SIZE_RANGE[1])
     heading = outputs["heading"].astype(np.float64)
     return Boxes3D(
         center=outputs["center"].astype(np.float64) - [0.0, 0.0, height],
-        size=np.clip(size, *_SIZES),
+        size=np.clip(size, *SIZE_RANGE),
         yaw=np.arctan2(heading[:, 0], heading[:, 1]),
         label=outputs["label"],
         score=np.nan_to_num(outputs["score"].astype(np.float64), nan=0.0),

@@ -55,7 +55,7 @@ class PseudoLabel:
 def write_pseudo_labels(path: Path, labels: Mapping[str, PseudoLabel], classes: Sequence[str], origin: str) -> None:
     """Write the labels of frames, by name, to an npz file, whole or not at all.
 
-    classes: of all boxes and clicks.  origin: tells what made them: the teacher's weights and the split.
+    classes: of all boxes and clicks.  origin: tells what the teacher that made them may have seen: the split.
     """
     for name, label in labels.items():
         if label.boxes.classes != tuple(classes) or label.prompts.classes != tuple(classes):

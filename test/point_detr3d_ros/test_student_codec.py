@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from point_detr3d_ros.codec import MAX_OBJECTS, boxes_of, decode, encode
+from point_detr3d_ros.codec import MAX_OBJECTS, decode, encode
 from point_detr3d_ros.contract import OUTPUT_STRIDE
+from point_detr3d_ros.detector import grounded_boxes
 
 
 def maps_of(targets, contract):
@@ -27,7 +28,8 @@ def test_decode_inverts_encode(contract, scene, seed, groups):
     contract = contract if groups is None else replace(contract, groups=groups)
     boxes = scene(seed)
     found = {k: v[0].numpy() for k, v in decode(*maps_of(encode(boxes, contract), contract), contract).items()}
-    back = boxes_of(found, contract, found["score"] > 0.99)
+    sure = found["score"] > 0.99
+    back = grounded_boxes({name: values[sure] for name, values in found.items()}, 0.0, contract.classes)
     assert len(back) == len(boxes)
     nearest = np.linalg.norm(back.center[:, None] - boxes.center[None], axis=-1).argmin(1)
     truth = boxes[nearest]

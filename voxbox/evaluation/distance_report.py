@@ -17,13 +17,15 @@ def publish(frames: Sequence[Frame], rules: RuleSet) -> dict[str, object]:
 
 
 def scores(result: Evaluation) -> dict[str, object]:
-    """mAP, SPNDS and mean errors; class/AP, class/AP/threshold and class/error; null where nothing is."""
+    """mAP, SPNDS and mean errors; class/AP, class/AP/threshold, class/error and class/best_score; null where nothing
+    is."""
     facts: dict[str, object] = {"rules": result.rules, "frames": result.frames, "objects": result.objects}
     facts |= _summary(result)
     for name, average in result.class_ap.items():
         facts[f"{name}/AP"] = _number(average)
         facts |= {f"{name}/AP/{at:g}": _number(v) for at, v in result.average_precision[name].items()}
         facts |= {f"{name}/{error}": _number(result.errors[name][error]) for error in STATIC_ERRORS}
+        facts[f"{name}/best_score"] = _number(result.best_score[name])
     return facts
 
 
@@ -37,9 +39,9 @@ def _number(value: float) -> float | None:
 
 
 def class_table(result: Evaluation) -> str:
-    """A line per class that has objects, and one for all."""
+    """A line per class that has objects, with the score of the best F1, to export with; and one for all."""
     thresholds = next(iter(result.average_precision.values()))
-    heads = ["AP", *(f"{threshold:g} m" for threshold in thresholds), *STATIC_ERRORS, "objects"]
+    heads = ["AP", *(f"{threshold:g} m" for threshold in thresholds), *STATIC_ERRORS, "objects", "F1 at"]
     lines = [
         f"{result.rules}, {result.frames} frames, average precision by centre distance in percent",
         f"{'':12}" + "".join(f"{head:>9}" for head in heads),
@@ -50,7 +52,8 @@ def class_table(result: Evaluation) -> str:
             continue
         precisions = [result.class_ap[name], *result.average_precision[name].values()]
         errors = [result.errors[name][error] for error in STATIC_ERRORS]
-        lines.append(f"{name:12}" + _percents(precisions) + _errors(errors) + f"{count:9d}")
+        best = _errors([result.best_score[name]])
+        lines.append(f"{name:12}" + _percents(precisions) + _errors(errors) + f"{count:9d}{best}")
     means = [result.mean_errors[error] for error in STATIC_ERRORS]
     by_threshold = [
         _mean([values[threshold] for values in result.average_precision.values()]) for threshold in thresholds

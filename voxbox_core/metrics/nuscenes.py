@@ -135,6 +135,7 @@ class Evaluation:
     objects: by class, how many count.
     average_precision: by class, by threshold (m).  curves: likewise, (101,) precision at recalls 0, 0.01 .. 1.
     errors: by class, by name of ERRORS. NaN where a class has no such error, or nothing to tell it from.
+    best_score: by class, the least score to publish for the best F1 of the hits that make the errors; NaN without any.
     """
 
     rules: str
@@ -143,6 +144,7 @@ class Evaluation:
     average_precision: dict[str, dict[float, float]]
     curves: dict[str, dict[float, np.ndarray]]
     errors: dict[str, dict[str, float]]
+    best_score: dict[str, float]
 
     @property
     def class_ap(self) -> dict[str, float]:
@@ -186,7 +188,7 @@ def evaluate(frames: Sequence[Frame], rules: RuleSet, ring: Ring | None = None) 
         if len(frame.found) > rules.most_boxes:
             expected = f"at most {rules.most_boxes}"
             raise InputError(f"boxes found in frame {number}", len(frame.found), expected, "Keep the best.")
-    result = Evaluation(rules.name, len(frames), {}, {}, {}, {})
+    result = Evaluation(rules.name, len(frames), {}, {}, {}, {}, {})
     for name in rules.ranges:
         _evaluate_class(frames, rules, name, ring, result)
     return result
@@ -204,6 +206,7 @@ def _evaluate_class(frames: Sequence[Frame], rules: RuleSet, name: str, ring: Ri
         average = float(above.mean()) / (1 - rules.least_precision)
         result.curves[name][threshold] = precision
         result.average_precision[name][threshold] = average if count or rules.absent_count else math.nan
+    result.best_score[name] = _best_score(count, found.score, _match(found, truth, rules.error_threshold) >= 0)
     missing = rules.without.get(name, ())
     if truth.velocity is None or found.velocity is None:
         missing = (*missing, "AVE", "AAE")
@@ -300,6 +303,16 @@ def _precision(count: int, hit: np.ndarray) -> np.ndarray:
         return np.zeros(len(RECALLS))
     hits = np.cumsum(hit)
     return np.interp(RECALLS, hits / count, hits / np.arange(1, len(hit) + 1), right=0)
+
+
+def _best_score(count: int, score: np.ndarray, hit: np.ndarray) -> float:
+    """Of `count` objects and hits (D,) bool in falling order of score (D,): the score down to which F1, the harmonic
+    mean of recall and precision, is highest; NaN without a hit."""
+    if not hit.any():
+        return math.nan
+    f1 = 2 * np.cumsum(hit) / (count + np.arange(1, len(hit) + 1))
+    cuts = np.append(score[1:] < score[:-1], True)  # there is none between equal scores
+    return float(score[np.argmax(np.where(cuts, f1, 0))])
 
 
 def _mean_errors(truth: _Class, found: _Class, rules: RuleSet, period: float) -> dict[str, float]:

@@ -68,6 +68,15 @@ def test_what_misses_everything_scores_0(found: np.ndarray) -> None:
     assert result.errors["Car"]["ATE"] == 1.0
 
 
+def test_the_best_score_is_that_of_the_best_f1() -> None:
+    """Of five objects four are found by the four best boxes; then come boxes of nothing, the first as sure as a hit."""
+    score = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.2, 0.1])
+    found = _boxes(np.concatenate([_row(4), _row(3, y=30.0)]), score=score)
+    result = evaluate([_frame(_boxes(_row(5)), found)], STREET)
+    f1 = {0.7: 2 * 3 / (5 + 3), 0.6: 2 * 4 / (5 + 5), 0.1: 2 * 4 / (5 + 7)}  # 0.75, 0.8, 0.67
+    assert result.best_score["Car"] == max(f1, key=lambda cut: f1[cut]) and math.isnan(result.best_score["Bus"])
+
+
 def test_nothing_at_all() -> None:
     none = _boxes(np.zeros((0, 2)))
     result = evaluate([_frame(none, none)], STREET)

@@ -14,7 +14,7 @@ from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import PointDETR3D
 from point_detr3d_ros.fused import Fused
 from voxbox.evaluation import distance_report, report
-from voxbox.evaluation.rig_sources import RigFrame, RigFrames, rig_frames
+from voxbox.evaluation.rig_sources import LabelledFrame, LabelledFrames, labelled_frames
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.kitti import Labels, write_labels
 from voxbox_core.datasets.rig import RigSample
@@ -40,7 +40,7 @@ class Detected:
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
     _check(args)
-    frames = rig_frames(args.data, args.format, names, args.limit, args.sweeps, views=args.fused is not None)
+    frames = labelled_frames(args.data, args.format, names, args.limit, args.sweeps, views=args.fused is not None)
     for left_out in frames.notes:
         report.note(left_out)
     detector = PointDETR3D.open(model_path(args.model), args.backend, args.threads, args.score)
@@ -77,9 +77,9 @@ def _check(args: argparse.Namespace) -> None:
 
 def detect_frames(
     detect: Detect,
-    frames: RigFrames,
+    frames: LabelledFrames,
     folder: Path | None = None,
-    show: Callable[[int, RigFrame, Boxes3D], None] | None = None,
+    show: Callable[[int, LabelledFrame, Boxes3D], None] | None = None,
 ) -> Detected:
     """Detect in every frame, with progress. Of KITTI's frames only what its camera sees is judged, as only that is
     labelled.
@@ -104,11 +104,13 @@ def detect_frames(
     return result
 
 
-def _pictures(folder: Path, count: int, pictures: int, contract: Contract) -> Callable[[int, RigFrame, Boxes3D], None]:
+def _pictures(
+    folder: Path, count: int, pictures: int, contract: Contract
+) -> Callable[[int, LabelledFrame, Boxes3D], None]:
     """Draws `pictures` of `count` frames, evenly spread, from above, with the boxes that a node would publish."""
     chosen = set(np.linspace(0, count - 1, min(pictures, count)).astype(int).tolist())
 
-    def show(index: int, frame: RigFrame, boxes: Boxes3D) -> None:
+    def show(index: int, frame: LabelledFrame, boxes: Boxes3D) -> None:
         if index in chosen:
             shown = boxes[contract.confident(boxes.label, boxes.score)]
             picture = draw_bev(frame.sample.points, shown, frame.truth[frame.sample.hits > 0], contract.x[1])

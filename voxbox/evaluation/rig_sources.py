@@ -35,7 +35,7 @@ class ImageTruth:
 
 
 @dataclass(frozen=True)
-class RigFrame:
+class LabelledFrame:
     """One frame to detect in.  image: KITTI's truth, None in other data sets."""
 
     sample: RigSample
@@ -44,25 +44,25 @@ class RigFrame:
 
 
 @dataclass(frozen=True)
-class RigFrames:
+class LabelledFrames:
     """frames: to be read once, one by one.  count: how many at most; those without truth are skipped.
 
     notes: what was left out, in words for the user.
     """
 
     count: int
-    frames: Iterator[RigFrame]
+    frames: Iterator[LabelledFrame]
     notes: tuple[str, ...] = ()
 
 
-def rig_frames(
+def labelled_frames(
     roots: Sequence[Path],
     kind: str,
     names: Sequence[str] | None,
     limit: int | None,
     sweeps: int,
     views: bool = False,
-) -> RigFrames:
+) -> LabelledFrames:
     """The labelled frames of folders of one kind of FORMATS as one set, the first `limit` of them.
 
     names: the frames to read, all when None.  sweeps: clouds to put together.  views: whether to read images too.
@@ -78,7 +78,7 @@ def rig_frames(
     without = sum(folder.skipped for folder in folders if isinstance(folder, KittiRig))
     notes = (f"{without} frames without a cloud are left out",) if without else ()
     frames = (frame for place in places if (frame := _frame(*place, views)) is not None)
-    return RigFrames(len(places), frames, notes)
+    return LabelledFrames(len(places), frames, notes)
 
 
 def _index(folder: Folder, name: str) -> int:
@@ -87,7 +87,7 @@ def _index(folder: Folder, name: str) -> int:
     return folder.names.index(name)
 
 
-def _frame(prefix: str, folder: Folder, index: int, views: bool) -> RigFrame | None:
+def _frame(prefix: str, folder: Folder, index: int, views: bool) -> LabelledFrame | None:
     """None where nobody labelled."""
     sample = read_frame(folder, index, views)
     boxes = sample.boxes
@@ -95,9 +95,9 @@ def _frame(prefix: str, folder: Folder, index: int, views: bool) -> RigFrame | N
         return None
     sample = replace(sample, name=prefix + sample.name)
     if not isinstance(folder, KittiRig):
-        return RigFrame(sample, boxes)
+        return LabelledFrame(sample, boxes)
     labels = folder.labels(index)
     assert labels is not None  # there were boxes
     camera_from_lidar = folder.camera_from_lidar(index)
     image = ImageTruth(labels, folder.calibration(index), folder.camera(index), camera_from_lidar)
-    return RigFrame(sample, boxes, image)
+    return LabelledFrame(sample, boxes, image)

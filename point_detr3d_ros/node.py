@@ -82,7 +82,8 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
             self._detections_out = self.output(Detection3DArray, "detections")
             self._markers_out = self.output(MarkerArray, "markers")
         if p.mode != "detect":
-            self._session = Session(Assist.open(model_path(p.assist_model), p.backend, p.threads))
+            teacher = model_path(p.assist_model, "assist_model")
+            self._session = Session(Assist.open(teacher, p.backend, p.threads))
             self._assist_markers = Markers(0.0, COLOURS)  # they stay until they are accepted or withdrawn
             self._answers_out = self.output(Detection3DArray, "assist/detections", 10)
             self._answer_markers_out = self.output(MarkerArray, "assist/markers", 10)
@@ -90,6 +91,16 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
             for name, handle in (("assist/accept", self._on_accept), ("assist/reject", self._on_reject)):
                 self._accepting.append(self.create_service(Trigger, name, handle))
         self._label_info_out = self.output(LabelInfo, "label_info", _LATCHED)
+        self._judge_sweeps()
+
+    def _judge_sweeps(self) -> None:
+        """Points older than any that a model learned from are used all the same, but not without a word."""
+        models = {"model": self._detector, "assist_model": self._session.assist if self._session else None}
+        for name, model in models.items():
+            if model is not None and self.parameters.sweeps > model.contract.sweeps:
+                expected = f"at most {model.contract.sweeps}, as it learned from"
+                remedy = "Lower it, or train with --sweeps."
+                self.problems.report(InputError(f"sweeps for the {name}", self.parameters.sweeps, expected, remedy))
 
     def unload(self) -> None:
         """The models, and what was learned of the sensors."""

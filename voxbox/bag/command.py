@@ -20,7 +20,7 @@ from tqdm import tqdm
 from voxbox.bag.pace import paced
 from voxbox.bag.to_rig import configure_rig, run_rig
 from voxbox_core.datasets.bag import Bag, Topic, find_topics, write_drive
-from voxbox_core.datasets.bag.types import COMPRESSED_IMAGE, IMAGE
+from voxbox_core.datasets.bag.types import COMPRESSED_IMAGE, IMAGE, POINTS
 from voxbox_core.datasets.bag.writer import FRAMES_PER_SECOND, IMAGE_KINDS, START
 from voxbox_core.datasets.kitti import KittiFolder
 from voxbox_core.datasets.sample import Sample
@@ -51,7 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     play.add_argument("--speed", type=float, default=1.0, help="recorded seconds per second (default: %(default)g)")
     play.add_argument("--loop", action="store_true", help="start again at the end, until interrupted")
     play.add_argument(
-        "--wait", type=float, default=10.0, help="s to wait at most for a subscriber of an image (default: %(default)g)"
+        "--wait",
+        type=float,
+        default=10.0,
+        help="s to wait at most for a subscriber of an image or a cloud (default: %(default)g)",
     )
     configure_rig(verbs.add_parser("rig", help="make a folder of frames that training reads"))
 
@@ -136,10 +139,10 @@ def require_ros() -> None:
 
 
 def _wait_for_subscriber(bag: Bag, player: Any, limit: float) -> None:
-    """Until somebody listens to an image topic, who may still be loading a model; at most `limit` s."""
-    images = [t.name for t in bag.topics if t.msgtype in (IMAGE, COMPRESSED_IMAGE)]
+    """Until somebody listens to a camera or a LiDAR, who may still be loading a model; at most `limit` s."""
+    sensors = [t.name for t in bag.topics if t.msgtype in (IMAGE, COMPRESSED_IMAGE, POINTS)]
     deadline = time.monotonic() + limit
-    while time.monotonic() < deadline and not any(player.subscribers(name) for name in images):
+    while time.monotonic() < deadline and not any(player.subscribers(name) for name in sensors):
         player.tick(bag.start)
         time.sleep(_POLL)
     time.sleep(min(_SETTLING, limit))

@@ -7,8 +7,11 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from voxbox_core.errors import InputError
 
 
-def model_path(name: str) -> Path:
-    """A path as it is, or the folder of a released model of that name. Raises InputError when there is neither."""
+def model_path(name: str, parameter: str = "model") -> Path:
+    """A path as it is, or the folder of a released model of that name.
+
+    parameter: that gave the name. Raises InputError, which names it, when there is neither.
+    """
     given = Path(name).expanduser()
     if name and given.exists():
         return given
@@ -16,7 +19,7 @@ def model_path(name: str) -> Path:
     if name in released:
         return released[name]
     names = f", or a released model ({', '.join(released)})" if released else ""
-    raise InputError("model", repr(name), f"a path{names}", "Check the parameter model.")
+    raise InputError(parameter, repr(name), f"a path{names}", f"Check the parameter {parameter}.")
 
 
 def _released() -> dict[str, Path]:

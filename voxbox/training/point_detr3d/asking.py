@@ -32,7 +32,8 @@ def asked(sample: RigSample, plan: Plan, rng: np.random.Generator) -> dict[str, 
     mistaken = nowhere(sample, rng.binomial(len(boxes), recipe.wrong), plan, rng)
     everything = Boxes3D.concatenate([boxes, mistaken])
     count, classes = len(everything), len(boxes.classes)
-    wrong = (rng.random(count) < recipe.wrong) * rng.integers(1, classes, count)
+    other = rng.integers(1, classes, count) if classes > 1 else 0  # of one class, none is another
+    wrong = (rng.random(count) < recipe.wrong) * other
     detected = (rng.random(count) < recipe.rois)[:, None]
     near = as_detected(everything, rng)
     points = np.where(detected, near.center, np.concatenate([clicks.points, mistaken.center]))

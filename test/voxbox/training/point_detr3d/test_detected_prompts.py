@@ -140,3 +140,13 @@ def test_without_wrong_prompts_and_without_anything_to_mistake() -> None:
     flat = RigSample("a", np.zeros((9, 5), np.float32), HEIGHT, boxes=boxes(4), hits=np.full(4, 9))
     flat.points[:, 2] = -HEIGHT
     assert (teacher_item(plan(0.0, 1.0))(flat, np.random.default_rng(0))["object"] != NOTHING).all()
+
+
+def test_of_one_class_no_prompt_is_of_another() -> None:
+    alone = plan(0.0, 1.0)
+    one = {"classes": ("Car",), "mean_sizes": ((4.0, 1.7, 1.5),), "groups": (("Car",),), "score_thresholds": (0.1,)}
+    contract = replace(alone.contract, **one)
+    truth = replace(boxes(4), label=np.zeros(4, np.int64), classes=("Car",))
+    sample = RigSample("a", np.zeros((1, 5), np.float32), HEIGHT, boxes=truth, hits=np.full(4, 9))
+    found = teacher_item(replace(alone, contract=contract))(sample, np.random.default_rng(0))
+    assert found["label"].tolist() == [0] * len(found["label"]) and (found["object"] != NOTHING).sum() == 4

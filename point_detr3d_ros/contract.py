@@ -24,7 +24,8 @@ class Contract:
 
     classes: names, in the order of labels and heat map channels.  mean_sizes: (length, width, height) of each, m.
     x, y, z: range the networks look at, m, in the LiDAR frame shifted up so that ground is at z = 0.  cell: m.
-    per_pillar, max_pillars: most points of a pillar, most pillars of a cloud.
+    per_pillar, max_pillars: most points of a pillar, most pillars of a cloud.  sweeps: most clouds that were put
+    together in training; more than these the networks have never seen.
     pillar_channels; stage_channels, stage_layers: of the encoder's three stages, layers after the strided one.
     neck_channels: of each of the three maps that the student's neck joins.  head_channels: inside its heads.
     groups: classes that share a head, as CenterPoint's tasks do.  velocity: whether heads predict it.
@@ -54,6 +55,7 @@ class Contract:
     cell: float = 0.4
     per_pillar: int = 12
     max_pillars: int = 20000
+    sweeps: int = 1
     pillar_channels: int = 32
     stage_channels: tuple[int, ...] = (32, 64, 128)
     stage_layers: tuple[int, ...] = (2, 3, 3)
@@ -101,8 +103,8 @@ class Contract:
         grid = self.grid  # raises for ranges that are none
         divides = grid.nx % STRIDES[-1] == 0 and grid.ny % STRIDES[-1] == 0
         self._require(divides, "cell", f"one that makes a multiple of {STRIDES[-1]} cells along x and y")
-        positive = ("per_pillar", "max_pillars", "pillar_channels", "neck_channels", "head_channels", "max_detections")
-        for name in (*positive, "dim", "heads", "free_points", "ffn"):
+        positive = ("per_pillar", "max_pillars", "sweeps", "pillar_channels", "neck_channels", "head_channels")
+        for name in (*positive, "max_detections", "dim", "heads", "free_points", "ffn"):
             self._require(getattr(self, name) > 0, name, "a positive number")
         for name in ("stage_channels", "stage_layers", "image_channels"):
             values = getattr(self, name)

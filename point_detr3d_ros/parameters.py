@@ -38,7 +38,9 @@ class Parameters(NodeParameters):
     intensity_full: float = parameter(
         0.0, "intensity that counts as 1; 0 finds out: 1, 255, 4095 or 65535 by the greatest seen", low=0.0, high=1e6
     )
-    sweeps: int = parameter(1, "clouds put together, the newest and those before it", low=1, high=20)
+    sweeps: int = parameter(
+        1, "clouds put together, the newest and those before it; no more than the model learned from", low=1, high=20
+    )
     fixed_frame: str = parameter(
         "",
         "tf frame that stands still, to put clouds and images of several moments together; empty for none",

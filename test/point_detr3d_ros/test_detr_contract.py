@@ -1,5 +1,7 @@
 """The contract goes through JSON unchanged and refuses what makes no network."""
 
+import json
+
 import pytest
 
 from point_detr3d_ros.contract import Contract
@@ -11,6 +13,12 @@ def test_json_brings_back_an_equal_contract(contract):
         assert Contract.from_json(each.to_json()) == each
 
 
+def test_a_model_made_before_sweeps_were_told_learned_from_single_clouds():
+    known = json.loads(Contract(sweeps=4).to_json())
+    assert known.pop("sweeps") == 4
+    assert Contract.from_json(json.dumps(known)) == Contract()
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -20,6 +28,7 @@ def test_json_brings_back_an_equal_contract(contract):
         ({"cell": 0.3}, "grid range"),
         ({"x": (-50.0, 50.0)}, "cell"),
         ({"per_pillar": 0}, "per_pillar"),
+        ({"sweeps": 0}, "sweeps"),
         ({"stage_layers": (1, 2)}, "stage_layers"),
         ({"heads": 5}, "dim"),
         ({"roi_grid": 1}, "roi_grid"),

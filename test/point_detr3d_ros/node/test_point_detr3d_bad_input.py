@@ -72,6 +72,15 @@ def test_a_cloud_without_any_point_has_no_boxes_and_says_so(drive: Drive, points
     assert len(car.detect(car.cloud()).detections) == 2
 
 
+@pytest.mark.parametrize(("mode", "named"), [("detect", "model"), ("assist", "assist_model")])
+def test_more_sweeps_than_the_model_learned_from_are_named_once_and_used(drive: Drive, mode: str, named: str) -> None:
+    car = drive(mode=mode, sweeps=2)
+    assert car.until(lambda: car.node._doing == "running")
+    for _ in range(2):
+        car.display(car.cloud())
+    assert car.node.problems.counts()[f"sweeps for the {named}"] == 1
+
+
 def test_points_without_a_place_are_left_out_and_counted(drive: Drive) -> None:
     car = drive(sensor_height=1.7)
     rows = np.array([[np.nan, 1, 1, 9], [0, 0, 0, 9], [3, 3, 0, 0.5], [1, np.inf, 2, 9]], np.float32)

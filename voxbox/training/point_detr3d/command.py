@@ -30,6 +30,7 @@ CONTRACT_HELP = {
     "cell": "side of a pillar, m",
     "per_pillar": "most points of a pillar",
     "max_pillars": "most pillars of a cloud",
+    "sweeps": "clouds put together, of nuScenes and Argoverse 2; rigs have as many as they were rendered with",
     "reference": "where a prompt's attention begins: explicit (at it) or learned",
     "roi_grid": "points along a side of the teacher's RoI grid, 0 for none",
     "cameras": "a teacher that looks at images too",

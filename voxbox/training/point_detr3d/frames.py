@@ -23,16 +23,16 @@ from voxbox_core.errors import InputError
 
 
 class RigFrames:
-    """names: of all frames, "folder/frame".
+    """names: of all frames, "folder/frame".  sweeps: clouds put together, where the format has several.
 
     Samples come with boxes and prompts in `classes`, whatever their order in the folder. Raises InputError for a
     folder without frames, and for two of one name; reading does for classes that are not among `classes`.
     """
 
-    def __init__(self, folders: Sequence[str], classes: Sequence[str] = CLASSES) -> None:
+    def __init__(self, folders: Sequence[str], classes: Sequence[str] = CLASSES, sweeps: int = 1) -> None:
         places = [Path(folder) for folder in folders]
         self._classes = tuple(classes)
-        self._folders = [FORMATS[format_of(place)](place, 1) for place in places]
+        self._folders = [FORMATS[format_of(place)](place, sweeps) for place in places]
         self._prefixes = [place.resolve().name for place in places]
         self._ends = np.cumsum([len(f) for f in self._folders])
         self.names = tuple(f"{p}/{name}" for p, f in zip(self._prefixes, self._folders) for name in f.names)

@@ -77,7 +77,7 @@ class _Run:
     @classmethod
     def of(cls, plan: Plan, out: Path, progress_bar: bool) -> "_Run":
         processes, recipe = Processes.join(), plan.recipe
-        frames = RigFrames(recipe.data, plan.contract.classes)
+        frames = RigFrames(recipe.data, plan.contract.classes, plan.contract.sweeps)
         chosen = split(frames, recipe.labelled, recipe.split_seed, recipe.split)
         if processes.leads:
             _tell(frames, chosen)

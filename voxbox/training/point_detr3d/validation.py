@@ -31,7 +31,7 @@ PROMPT_SEED = 1
 
 def chosen_frames(folders: Sequence[str], limit: int, contract: Contract) -> tuple[RigFrames, np.ndarray]:
     """At most `limit` frames with boxes, evenly spread over the folders. Raises InputError where there is none."""
-    frames = RigFrames(folders, contract.classes)
+    frames = RigFrames(folders, contract.classes, contract.sweeps)
     labelled = np.flatnonzero(frames.labelled()[0])
     if not len(labelled):
         raise InputError(f"frames with boxes in {', '.join(folders)}", 0, "at least 1", "Validate on labelled frames.")

@@ -21,6 +21,7 @@ from voxbox_core.datasets.kitti import Calibration, from_boxes, write_calib, wri
 from voxbox_core.datasets.kitti_rig import to_camera
 from voxbox_core.datasets.rig import Prompts
 from voxbox_core.datasets.rig_folder import RigFolder, RigWriter
+from voxbox_core.datasets.rig_formats import FORMATS
 from voxbox_core.errors import InputError
 
 COMPLETE, CLICKED, RECORDED = 3, 5, 7  # frames whose objects are all clicked, some of them, and frames in all
@@ -104,6 +105,14 @@ def test_classes_in_any_order_are_the_contracts(data, tmp_path):
     RigWriter(tmp_path / "strange").write(replace(source, boxes=strange))
     with pytest.raises(InputError, match=r"classes of strange/000000 is Lorry; expected some of"):
         RigFrames([str(tmp_path / "strange")]).header(0)
+
+
+def test_folders_are_read_with_the_sweeps_that_are_asked_for(data, monkeypatch):
+    asked = []
+    monkeypatch.setitem(FORMATS, "rig", lambda root, sweeps: asked.append(sweeps) or RigFolder(root))
+    RigFrames([str(data)])
+    RigFrames([str(data)], CLASSES, 3)
+    assert asked == [1, 3]
 
 
 def test_of_a_kitti_frame_what_its_camera_sees_is_learned(data, tmp_path):

@@ -78,20 +78,28 @@ class PointDETR3D:
 
     def postprocess(self, outputs: Mapping[str, np.ndarray], height: float) -> Boxes3D:
         """Boxes whose score reaches the threshold, in the LiDAR frame, best first; of each place and group of classes
-        the best one."""
+        the best one. The vehicle itself is none of them."""
         boxes = grounded_boxes({name: values[0] for name, values in outputs.items()}, height, self.contract.classes)
         if self.score_threshold is None:
             enough = self.contract.confident(boxes.label, boxes.score)
         else:
             enough = boxes.score >= self.score_threshold
         kept = np.flatnonzero(enough & (boxes.score > 0) & np.isfinite(boxes.center).all(1) & np.isfinite(boxes.yaw))
-        return self.best_of_each_place(boxes[kept])
+        boxes = boxes[kept]
+        return self.best_of_each_place(boxes[~_around_the_lidar(boxes)])
 
     def best_of_each_place(self, boxes: Boxes3D) -> Boxes3D:
         """Of boxes that overlap and are of one group of classes the best; best first."""
         boxes = boxes[np.argsort(-boxes.score, kind="stable")]
         groups = tuple(map("+".join, self.contract.groups))
         return boxes[apart(replace(boxes, label=self._group[boxes.label], classes=groups), SAME_PLACE)]
+
+
+def _around_the_lidar(boxes: Boxes3D) -> np.ndarray:
+    """Which boxes stand around the LiDAR itself, seen from above: (N,) bool. Such an object is the vehicle that carries
+    it, whose roof it sees."""
+    place = np.einsum("nji,nj->ni", boxes.rotation(), -boxes.center)
+    return np.asarray((np.abs(place[:, :2]) < boxes.size[:, :2] / 2).all(1))
 
 
 def contract_of(loaded: LoadedModel, model: Path | str) -> Contract:

@@ -42,6 +42,7 @@ def told(boxes, **changes):
 @pytest.fixture
 def truth(scene):
     boxes = scene(0)
+    boxes = boxes[np.linalg.norm(boxes.center[:, :2], axis=1) > boxes.size[:, 0] / 2]  # none around the LiDAR
     return replace(boxes, score=np.linspace(0.5, 0.9, len(boxes)))
 
 
@@ -90,6 +91,14 @@ def test_of_one_place_and_group_the_best_box_stays(contract, truth) -> None:
     assert sorted(one_group.score) == pytest.approx(sorted(truth.score), abs=1e-6)
     apart = replace(contract, groups=tuple((name,) for name in contract.classes))
     assert len(PointDETR3D(apart, lambda inputs: told(both))(cloud(), HEIGHT)) == 2 * len(truth)
+
+
+def test_the_vehicle_that_carries_the_lidar_is_no_object(contract, truth) -> None:
+    def found(x):
+        moved = replace(truth[[0]], center=np.array([[x, 0.0, 0.8]]), size=np.array([[4.0, 1.8, 1.6]]), yaw=np.zeros(1))
+        return len(PointDETR3D(contract, lambda inputs: told(moved))(cloud(), HEIGHT))
+
+    assert [found(x) for x in (0.0, 1.9, 2.1, -1.9, -2.1)] == [0, 0, 1, 0, 1]
 
 
 def test_thresholds_by_class_or_one_for_all(contract, truth) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from torch.utils.data import Dataset, Sampler
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from voxbox_core.datasets.augment import Augmentation, View, view
 from voxbox_core.datasets.kitti import KittiFolder
@@ -84,3 +85,27 @@ class FromStep(Sampler[list[int]]):
             first = (step * self._processes + self._rank) * self._batch
             yield list(range(first, first + self._batch))
             step += 1
+
+
+def loader(
+    draws: Dataset[Any],
+    steps: FromStep,
+    workers: int,
+    pinned: bool,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> "DataLoader[Any]":
+    """The batches of the steps, prepared in `workers` processes, in this one when 0.  pinned: for a GPU.
+
+    Processes are spawned: one forked from a process with threads (those of numba, of DDS) may wait for ever for a lock
+    that a thread held.
+    """
+    return DataLoader(
+        draws,
+        batch_sampler=steps,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pinned,
+        persistent_workers=workers > 0,
+        multiprocessing_context="spawn" if workers else None,
+        generator=torch.Generator(),  # of its own: torch's is the dropout's, and goes on where a checkpoint was
+    )

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -18,7 +17,7 @@ from km3d_ros.contract import Contract
 from km3d_ros.losses import loss_terms, total
 from km3d_ros.network import KM3DNet, normalise
 from voxbox.training.checkpoint import Run
-from voxbox.training.data import Draws, Frames, FromStep, open_frames
+from voxbox.training.data import Draws, Frames, FromStep, loader, open_frames
 from voxbox.training.processes import Processes
 from voxbox.training.recipe import Plan, Recipe
 from voxbox.training.running import Average, board_of, optimiser, signals
@@ -207,14 +206,8 @@ def _batches(plan: Plan, frames: Frames, processes: Processes, step: int) -> Ite
     size = (contract.input_width, contract.input_height)
     draws = Draws(frames, *size, plan.augmentation, recipe.seed, Targets(contract))
     on_gpu = processes.device.type == "cuda"
-    loader = DataLoader(
-        draws,
-        batch_sampler=FromStep(step, recipe.batch, processes.rank, processes.count),
-        num_workers=recipe.workers,
-        pin_memory=on_gpu,
-        persistent_workers=recipe.workers > 0,
-    )
-    for batch in loader:
+    steps = FromStep(step, recipe.batch, processes.rank, processes.count)
+    for batch in loader(draws, steps, recipe.workers, on_gpu):
         yield {name: value.to(processes.device, non_blocking=on_gpu) for name, value in batch.items()}
 
 

@@ -4,9 +4,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from torch.utils.data import DataLoader
 
-from voxbox.training.data import Draws, Frames, FromStep
+from km3d_ros.contract import Contract
+from voxbox.training.data import Draws, Frames, FromStep, loader
+from voxbox.training.km3d import Targets
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.augment import Augmentation
@@ -46,10 +47,12 @@ def test_a_draw_depends_on_its_number_alone(draws):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_stream_from_a_later_step_continues_the_first(draws, workers):
+def test_a_stream_from_a_later_step_continues_the_first(workers):
+    contract = Contract(input_width=32, input_height=32)
+    draws = Draws(frames(7), 32, 32, Augmentation(), 5, Targets(contract))
+
     def stream(step):
-        loader = DataLoader(draws, batch_sampler=FromStep(step, 3, 0, 1), num_workers=workers)
-        return islice(iter(loader), 4 - step)
+        return islice(iter(loader(draws, FromStep(step, 3, 0, 1), workers, False)), 4 - step)
 
     whole, rest = list(stream(0)), list(stream(2))
     for a, b in zip(whole[2:], rest, strict=True):

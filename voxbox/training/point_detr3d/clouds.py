@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from point_detr3d_ros.codec import encode
 from point_detr3d_ros.consistency import point_mask
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.views import network_views
-from voxbox.training.data import FromStep
+from voxbox.training.data import FromStep, loader
 from voxbox.training.point_detr3d.asking import asked
 from voxbox.training.point_detr3d.recipe import Plan
 from voxbox.training.processes import Processes
@@ -150,17 +150,8 @@ def stream(
 
     def batches(step: int) -> Iterator[dict[str, Any]]:
         workers, on_gpu = plan.recipe.workers, processes.device.type == "cuda"
-        loader = DataLoader(
-            clouds,
-            batch_sampler=FromStep(step, batch, processes.rank, processes.count),
-            num_workers=workers,
-            collate_fn=collate(plan.contract, joined),
-            pin_memory=on_gpu,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # of its own: torch's is the dropout's, and goes on where a checkpoint was
-            multiprocessing_context="spawn" if workers else None,
-        )
-        for found in loader:
+        steps = FromStep(step, batch, processes.rank, processes.count)
+        for found in loader(clouds, steps, workers, on_gpu, collate(plan.contract, joined)):
             yield {name: _on(value, processes) for name, value in found.items()}
 
     return batches

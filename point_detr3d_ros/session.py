@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from voxbox_core.boxes import Axes, Boxes3D, iou_bev
 from voxbox_core.datasets.rig import View
 from voxbox_core.errors import InputError
 
-_MOST_PENDING = 200
+_MOST_PENDING = 200  # boxes that wait
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Frame:
 @dataclass(frozen=True)
 class Answer:
     """boxes: N, in the frame of the header.  places: (N, 3) m, same frame, of the clicks that they answer.  refused:
-    what was not answered, and why."""
+    what was not answered, or does not wait any longer, and why."""
 
     header: Any
     boxes: Boxes3D
@@ -94,8 +94,8 @@ class Session:
         refused += [doubt for doubt in against if doubt is not None]
         answered = [click for (click, _, _), good in zip(asked, sound) if good]
         answer = Answer(frame.header, mount.back(boxes[sound]), places[sound], answered, refused)
-        self._keep(answer)
-        return answer
+        lost = self._keep(answer)
+        return replace(answer, refused=[*refused, _too_many(lost)]) if lost else answer
 
     def pixel_click(self, camera: str, pixel: np.ndarray) -> Click:
         """A click (2,) px in the rectified image of a camera. Raises InputError where that camera took no part in the
@@ -141,8 +141,9 @@ class Session:
             raise InputError("frame for a click", "missing", "a cloud that was encoded", "Wait for the first cloud.")
         return self.frame
 
-    def _keep(self, answer: Answer) -> None:
-        """New boxes wait; one in the place of another that waits on the same frame takes its place."""
+    def _keep(self, answer: Answer) -> int:
+        """New boxes wait; one in the place of another that waits on the same frame takes its place. The oldest go where
+        there are too many; how many."""
         new = [
             Kept(answer.header, answer.boxes[[i]], answer.places[i], click.source)
             for i, click in enumerate(answer.clicks)
@@ -151,7 +152,10 @@ class Session:
             self._accepted = [kept for kept in self._accepted if kept.header.stamp == answer.header.stamp]
             for kept in new:
                 self._pending = [old for old in self._pending if not _same_place(old, kept)]
-                self._pending = [*self._pending[1 - _MOST_PENDING :], kept]
+                self._pending.append(kept)
+            lost = max(len(self._pending) - _MOST_PENDING, 0)
+            self._pending = self._pending[lost:]
+        return lost
 
 
 def accepted(kept: Kept) -> AcceptedBox:
@@ -168,6 +172,11 @@ def accepted(kept: Kept) -> AcceptedBox:
         score=box.score[0],
         source=kept.source,
     )
+
+
+def _too_many(lost: int) -> InputError:
+    remedy = f"Accept or reject them in time: the {lost} oldest are let go."
+    return InputError("boxes that wait", _MOST_PENDING + lost, f"at most {_MOST_PENDING}", remedy)
 
 
 def _same_place(old: Kept, new: Kept) -> bool:

@@ -9,6 +9,9 @@ from numba import njit
 
 from voxbox_core.boxes import Axes, Boxes3D
 
+BASE_FRAMES = ("base_footprint", "base_link", "ego_vehicle")
+"""Of the vehicle: x forward, z up (REP 105)."""
+
 _NEAR, _FAR = 3.0, 12.0  # m around the LiDAR: beyond its own vehicle, and where slopes and kerbs are small yet
 _CELL = 2.0  # m
 _LEAST_POINTS = 5  # of a cell, for its lowest to mean something

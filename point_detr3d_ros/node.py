@@ -178,6 +178,7 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
             facts |= {"cameras used": session.frame.encoded.cameras if session.frame else 0}
         if (mount := self._mount) is not None:
             facts |= {"sensor height m": f"{mount.height:.2f} ({mount.source})", "sweeps": self._sweeps.used}
+            facts |= {"levelled by": self._placing.levelled_by}
         facts |= {"points not finite": self._invalid, "points at the origin": self._at_origin}
         skews = {f"skew of {s.name} ms": f"{1e3 * s.skew:+.1f}" for s in self._streams if s.skew is not None}
         return facts | skews
@@ -313,7 +314,13 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
     def _answer(self, read: Callable[[], list[Click]], arrived: float) -> None:
         p, session = self.parameters, self._session
         assert session is not None
-        answer = session.ask(read(), self._place_of, p.click_class, p.click_threshold)
+        session.on_display()  # raises before the first cloud: nothing could be answered on
+        try:
+            clicks = read()
+        except InputError as error:  # whoever clicked is told all the same, by an answer without boxes
+            self.problems.report(error)
+            clicks = []
+        answer = session.ask(clicks, self._place_of, p.click_class, p.click_threshold)
         for refusal in answer.refused:
             self.problems.report(refusal)
         decoded = time.perf_counter()

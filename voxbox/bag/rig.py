@@ -12,16 +12,13 @@ from msgs.boxes import read_detections
 from msgs.cameras import fitted, read_calibration, rectified
 from msgs.clouds import Intensity, read_cloud
 from msgs.images import read_image
-from point_detr3d_ros.ground import GroundHeight
+from point_detr3d_ros.ground import BASE_FRAMES, GroundHeight
 from voxbox.bag.transforms import Transforms
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.datasets.bag import Bag, Message
 from voxbox_core.datasets.bag.rig import RigFrame, RigTopics, find_rig_topics, rig_frames
 from voxbox_core.datasets.rig import RigSample, View, points_in_boxes
 from voxbox_core.errors import InputError
-
-BASE_FRAMES = ("base_footprint", "base_link", "ego_vehicle")
-"""Of the vehicle: x forward, z up (REP 105)."""
 
 FIXED_FRAMES = ("odom", "map", "world")
 """Of the ground, the smoothest first (REP 105)."""

@@ -12,7 +12,8 @@ import numpy as np
 from tqdm import tqdm
 
 from point_detr3d_ros.contract import CLASSES
-from voxbox.bag.rig import BASE_FRAMES, FIXED_FRAMES, Moment, RigReader
+from point_detr3d_ros.ground import BASE_FRAMES
+from voxbox.bag.rig import FIXED_FRAMES, Moment, RigReader
 from voxbox.bag.transforms import Transforms
 from voxbox.demo.artefacts import RECORDING, Artefacts, write_film, write_picture
 from voxbox.demo.click_results import ClickResult, clicks_section, clicks_summary, results_of

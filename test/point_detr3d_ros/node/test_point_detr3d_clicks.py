@@ -213,7 +213,9 @@ def test_a_click_in_an_image_is_one_on_what_it_shows(drive: Drive) -> None:
     car.display(car.cloud(points, stamp=stamp))
     boxes = boxes_of(car.ask(Point(x=32.0, y=24.0), "/front/image_mouse_left"))
     np.testing.assert_allclose(boxes.center, [[6.1, 0, 0.2]], atol=0.01)
-    car.publish("/front/image_mouse_left", Point(x=2.0, y=2.0))
+    refused = car.ask(Point(x=2.0, y=2.0), "/front/image_mouse_left")
+    assert not refused.detections
+    assert (refused.header.stamp, refused.header.frame_id) == (stamp, "lidar")
     assert car.says("click in an image is at (2, 2), above the horizon")
 
 

@@ -76,6 +76,22 @@ def test_a_lidar_that_hangs_upside_down_is_levelled_by_tf(drive: Drive) -> None:
     np.testing.assert_allclose(boxes.center[0], [5.5, -2, 1.7 - 0.8], atol=1e-3)
 
 
+def test_the_diagnostics_tell_what_levels_the_clouds(drive: Drive) -> None:
+    car = drive()
+    car.detect(car.cloud())
+    assert car.until(lambda: car.tells("levelled by")() == "nothing")
+    car.mount("lidar", "base_link", (0, 0, 1.0))
+    for _ in range(5):
+        car.detect(car.cloud())
+    assert car.says(
+        "to which tf does not lead from 'lidar' at the stamps of its clouds; expected a tf frame that makes"
+    )
+    assert car.says("Set ground_frame:=base_link")
+    assert car.set("ground_frame", "base_link").successful
+    car.detect(car.cloud())
+    assert car.until(lambda: car.tells("levelled by")() == "base_link")
+
+
 def test_target_frame_moves_boxes_through_tf(drive: Drive) -> None:
     car = drive(target_frame="map", sensor_height=1.7)
     car.publish("points", car.cloud())

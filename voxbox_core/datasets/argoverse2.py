@@ -5,6 +5,7 @@ of both LiDARs are already moved. Here the LiDAR frame has the same axes and the
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from voxbox_core.boxes import Axes, Boxes3D
-from voxbox_core.datasets.rig import RigSample, points_in_boxes
+from voxbox_core.datasets.rig import UNCOUNTED, RigSample, points_in_boxes
 from voxbox_core.errors import InputError
 
 # fmt: off
@@ -81,15 +82,27 @@ class Argoverse2:
             cloud[:, :3] = cloud[:, :3] @ motion[:3, :3].T + motion[:3, 3]
             cloud[:, 4] = 1e-9 * (stamp - past)
             clouds.append(cloud)
-        boxes = log.boxes(stamp, self._classes)
+        points = (np.concatenate(clouds) - [*log.mount, 0, 0]).astype(np.float32)
+        header = self.header(index)
+        hits = header.hits
+        if header.boxes is not None:  # in double precision, as its makers counted
+            there = header.boxes.transformed(np.eye(3), log.mount, Axes.BODY)
+            hits = points_in_boxes(clouds[0], there).sum(-1)
+        return replace(header, points=points, hits=hits)
+
+    def header(self, index: int) -> RigSample:
+        """Frame `index` without its points, which are left unread; hits as the data set tells them."""
+        log, stamp = self._logs[self._places[index][0]], self._places[index][1]
+        world, truth = log.pose(stamp), log.truth(stamp, self._classes)
+        boxes, hits = (None, np.zeros(0, np.int64)) if truth is None else truth
         ego_from_lidar = np.eye(4)
         ego_from_lidar[:3, 3] = log.mount
         return RigSample(
             name=self.names[index],
-            points=(np.concatenate(clouds) - [*log.mount, 0, 0]).astype(np.float32),
+            points=np.zeros((0, 5), np.float32),
             height=float(log.mount[2]) - GROUND,
-            boxes=None if boxes is None else _shifted(boxes, -log.mount),
-            hits=np.zeros(0, np.int64) if boxes is None else points_in_boxes(clouds[0], boxes).sum(-1),
+            boxes=None if boxes is None else boxes.transformed(np.eye(3), -log.mount, Axes.BODY),
+            hits=hits,
             stamp=1e-9 * stamp,
             world_from_lidar=None if world is None else world @ ego_from_lidar,
         )
@@ -143,8 +156,8 @@ class _Log:
         pose[:3, 3] = values[4:]
         return pose
 
-    def boxes(self, stamp: int, classes: Mapping[str, str]) -> Boxes3D | None:
-        """In the vehicle's frame."""
+    def truth(self, stamp: int, classes: Mapping[str, str]) -> tuple[Boxes3D, np.ndarray] | None:
+        """Boxes in the vehicle's frame and the returns inside of each, (N,), as they are told."""
         table = self._annotations
         if table is None:
             return None
@@ -153,7 +166,9 @@ class _Log:
         pose = np.stack([table[name][rows] for name in _POSE], -1).reshape(-1, 7)
         size = np.stack([table[name][rows] for name in ("length_m", "width_m", "height_m")], -1)
         turns = Rotation.from_quat(pose[:, :4]).as_matrix() if len(rows) else np.zeros((0, 3, 3))
-        return Boxes3D(
+        told = table.get("num_interior_pts")
+        hits = np.full(len(rows), UNCOUNTED) if told is None else told[rows].astype(np.int64)
+        boxes = Boxes3D(
             center=pose[:, 4:],
             size=size,
             yaw=np.arctan2(turns[:, 1, 0], turns[:, 0, 0]),
@@ -163,10 +178,7 @@ class _Log:
             classes=names,
             axes=Axes.BODY,
         )
-
-
-def _shifted(boxes: Boxes3D, by: np.ndarray) -> Boxes3D:
-    return boxes.transformed(np.eye(3), by, Axes.BODY)
+        return boxes, hits
 
 
 def _clouds(log: Path) -> list[Path]:

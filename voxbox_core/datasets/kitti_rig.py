@@ -1,8 +1,10 @@
 """KITTI's frames as a LiDAR sees them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
@@ -16,7 +18,7 @@ from voxbox_core.datasets.kitti import (
     read_points,
     to_boxes,
 )
-from voxbox_core.datasets.rig import RigSample, View, points_in_boxes
+from voxbox_core.datasets.rig import UNCOUNTED, RigSample, View, points_in_boxes
 from voxbox_core.datasets.sample import Sample
 from voxbox_core.errors import InputError
 
@@ -36,18 +38,16 @@ def rig_sample(sample: Sample) -> RigSample:
         missing = "points" if sample.points is None else "Tr_velo_to_cam"
         raise InputError(f"{missing} of {sample.name}", "absent", "a frame with LiDAR", "Give velodyne and calib.")
     view = View(CAMERA_NAME, sample.image, sample.camera, sample.lidar_to_camera)
-    return _rig(sample.name, sample.points, sample.lidar_to_camera, sample.boxes, (view,))
+    cloud = _cloud(sample.points)
+    if sample.boxes is None:
+        return RigSample(sample.name, cloud, HEIGHT, (view,))
+    placed = to_lidar(sample.boxes, sample.lidar_to_camera)
+    return RigSample(sample.name, cloud, HEIGHT, (view,), placed, points_in_boxes(cloud, placed).sum(-1))
 
 
-def _rig(
-    name: str, points: np.ndarray, camera_from_lidar: np.ndarray, boxes: Boxes3D | None, views: tuple[View, ...]
-) -> RigSample:
-    """points: (P, 4).  boxes: in the camera's frame."""
-    cloud = np.column_stack([points, np.zeros(len(points))]).astype(np.float32)
-    if boxes is None:
-        return RigSample(name, cloud, HEIGHT, views)
-    placed = to_lidar(boxes, camera_from_lidar)
-    return RigSample(name, cloud, HEIGHT, views, placed, points_in_boxes(cloud, placed).sum(-1))
+def _cloud(points: np.ndarray) -> np.ndarray:
+    """(P, 4) -> (P, 5), of age 0."""
+    return np.column_stack([points, np.zeros(len(points))]).astype(np.float32)
 
 
 def to_lidar(boxes: Boxes3D, camera_from_lidar: np.ndarray) -> Boxes3D:
@@ -91,12 +91,21 @@ class KittiRig:
 
     def read(self, index: int, views: bool = True) -> RigSample:
         """Frame `index`; without its camera, which is left unread, when views is False."""
-        name, calibration = self.names[index], self.calibration(index)
-        camera_from_lidar = self.camera_from_lidar(index)
+        header = self.header(index)
+        cloud = _cloud(read_points(self._clouds / f"{header.name}.bin"))
+        seen = self._views(index, self.camera_from_lidar(index)) if views else ()
+        hits = header.hits if header.boxes is None else points_in_boxes(cloud, header.boxes).sum(-1)
+        return replace(header, points=cloud, views=seen, hits=hits)
+
+    def header(self, index: int) -> RigSample:
+        """Frame `index` without points and camera, which are left unread: nobody has counted its boxes' hits."""
         labels = self.labels(index)
-        boxes = None if labels is None else to_boxes(labels, calibration)
-        seen = self._views(index, camera_from_lidar) if views else ()
-        return _rig(name, read_points(self._clouds / f"{name}.bin"), camera_from_lidar, boxes, seen)
+        cloud, camera_from_lidar = np.zeros((0, 5), np.float32), self.camera_from_lidar(index)
+        if labels is None:
+            return RigSample(self.names[index], cloud, HEIGHT)
+        boxes = to_lidar(to_boxes(labels, self.calibration(index)), camera_from_lidar)
+        hits = np.full(len(boxes), UNCOUNTED)
+        return RigSample(self.names[index], cloud, HEIGHT, boxes=boxes, hits=hits)
 
     def calibration(self, index: int) -> Calibration:
         return read_calib(self.root / "calib" / f"{self.names[index]}.txt")
@@ -118,7 +127,7 @@ class KittiRig:
     def camera(self, index: int) -> Camera:
         """Camera 2, with an image of the usual size where there is none."""
         path = self._image(index)
-        width, height = IMAGE_SIZE if path is None else read_image(path).shape[1::-1]
+        width, height = IMAGE_SIZE if path is None else _size(path)
         return Camera(self.calibration(index).intrinsics, width, height)
 
     def _image(self, index: int) -> Path | None:
@@ -132,3 +141,13 @@ class KittiRig:
         image = read_image(path)
         camera = Camera(self.calibration(index).intrinsics, image.shape[1], image.shape[0])
         return (View(CAMERA_NAME, image, camera, camera_from_lidar),)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of an image, px, by its first bytes: to decode it takes a hundred times as long."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError as error:
+        expected = "a whole png or jpg file"
+        raise InputError(f"image {path}", "unreadable", expected, "Restore it from its source.") from error

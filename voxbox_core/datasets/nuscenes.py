@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import read_image
-from voxbox_core.datasets.rig import RigSample, View, points_in_boxes
+from voxbox_core.datasets.rig import UNCOUNTED, RigSample, View, points_in_boxes
 from voxbox_core.errors import InputError
 
 # fmt: off
@@ -76,7 +76,7 @@ class _Picture:
 @dataclass(frozen=True)
 class _Moment:
     """A key frame, in nuScenes' own LiDAR axes.  sweeps: the key frame's first.  boxes: classes NUSCENES, upright in
-    the frame that lidar_from_boxes leads from, or None."""
+    the frame that lidar_from_boxes leads from, or None.  hits: (N,) as the data set tells them."""
 
     name: str
     stamp: float
@@ -85,6 +85,7 @@ class _Moment:
     sweeps: tuple[_Sweep, ...]
     pictures: tuple[_Picture, ...]
     boxes: Boxes3D | None
+    hits: np.ndarray
     lidar_from_boxes: np.ndarray
 
 
@@ -117,26 +118,42 @@ class NuScenes:
     def read(self, index: int, views: bool = True) -> RigSample:
         """Key frame `index`; without its cameras, which are left unread, when views is False."""
         moment = self._source.moment(index)
-        ours_from_lidar = np.eye(4)
-        ours_from_lidar[:3, :3] = moment.ego_from_lidar[:3, :3]
-        lidar_from_ours = ours_from_lidar.T
+        header, ours_from_lidar = self._header(moment), _ours_from_lidar(moment)
         points = np.concatenate([_read_sweep(sweep, ours_from_lidar) for sweep in moment.sweeps])
-        boxes = hits = None
+        hits = header.hits
+        if header.boxes is not None:
+            hits = points_in_boxes(points[points[:, 4] == 0], header.boxes).sum(-1)
+        seen = tuple(_view(picture, ours_from_lidar.T) for picture in moment.pictures) if views else ()
+        return replace(header, points=points, views=seen, hits=hits)
+
+    def header(self, index: int) -> RigSample:
+        """Key frame `index` without points and cameras, which are left unread; hits as the data set tells them, in
+        boxes that lean with the vehicle: not to the last return those of `read`."""
+        return self._header(self._source.moment(index))
+
+    def _header(self, moment: _Moment) -> RigSample:
+        ours_from_lidar, boxes, hits = _ours_from_lidar(moment), None, np.zeros(0, np.int64)
         if moment.boxes is not None:
             ours_from_boxes = ours_from_lidar @ moment.lidar_from_boxes
-            named = _renamed(moment.boxes, self._classes)
+            named, kept = _renamed(moment.boxes, self._classes)
             boxes = named.transformed(ours_from_boxes[:3, :3], ours_from_boxes[:3, 3], Axes.BODY)
-            hits = points_in_boxes(points[points[:, 4] == 0], boxes).sum(-1)
+            hits = moment.hits[kept]
         return RigSample(
             name=moment.name,
-            points=points,
+            points=np.zeros((0, 5), np.float32),
             height=float(moment.ego_from_lidar[2, 3]),  # the vehicle's frame stands on the ground
-            views=tuple(_view(picture, lidar_from_ours) for picture in moment.pictures) if views else (),
             boxes=boxes,
-            hits=np.zeros(0, np.int64) if hits is None else hits,
+            hits=hits,
             stamp=moment.stamp,
-            world_from_lidar=moment.world_from_ego @ moment.ego_from_lidar @ lidar_from_ours,
+            world_from_lidar=moment.world_from_ego @ moment.ego_from_lidar @ ours_from_lidar.T,
         )
+
+
+def _ours_from_lidar(moment: _Moment) -> np.ndarray:
+    """(4, 4), a turn."""
+    turn = np.eye(4)
+    turn[:3, :3] = moment.ego_from_lidar[:3, :3]
+    return turn
 
 
 def _view(picture: _Picture, lidar_from_ours: np.ndarray) -> View:
@@ -162,15 +179,15 @@ def _read_sweep(sweep: _Sweep, ours_from_lidar: np.ndarray) -> np.ndarray:
     return points
 
 
-def _renamed(boxes: Boxes3D, classes: Mapping[str, str]) -> Boxes3D:
-    """The boxes that have a name in `classes`, by that name."""
+def _renamed(boxes: Boxes3D, classes: Mapping[str, str]) -> tuple[Boxes3D, np.ndarray]:
+    """The boxes that have a name in `classes`, by that name, and which of the given ones they are, (N,) bool."""
     unknown = sorted(set(classes) - set(NUSCENES))
     if unknown:
         raise InputError("class names of nuScenes", unknown, f"some of {NUSCENES}", "Correct them.")
     names = tuple(dict.fromkeys(classes.values()))
     number = np.array([names.index(classes[n]) if n in classes else -1 for n in NUSCENES], np.int64)[boxes.label]
-    kept = boxes[number >= 0]
-    return replace(kept, label=number[number >= 0], classes=names)
+    kept = number >= 0
+    return replace(boxes[kept], label=number[kept], classes=names), kept
 
 
 def _boxes(center: np.ndarray, size: np.ndarray, yaw: np.ndarray, names: list[str]) -> Boxes3D:
@@ -179,6 +196,11 @@ def _boxes(center: np.ndarray, size: np.ndarray, yaw: np.ndarray, names: list[st
     nowhere = np.full((count, 4), np.nan)
     columns = (np.reshape(center, (count, 3)), np.reshape(size, (count, 3)), np.reshape(yaw, count))
     return Boxes3D(*columns, label, np.ones(count), nowhere, NUSCENES, Axes.BODY)
+
+
+def _told(rows: list[dict[str, Any]]) -> np.ndarray:
+    """(N,) returns inside of each box, by its annotation."""
+    return np.array([row.get("num_lidar_pts", UNCOUNTED) for row in rows], np.int64)
 
 
 class _Infos:
@@ -208,6 +230,7 @@ class _Infos:
                 _Picture(name, self._root / c["img_path"], np.array(c["cam2img"]), np.array(c["lidar2cam"]))
                 for name, c in frame["images"].items()
             )
+            boxes, hits = self._truth(frame["instances"]) if "instances" in frame else (None, np.zeros(0, np.int64))
             return _Moment(
                 name=self.names[index],
                 stamp=float(frame["timestamp"]),
@@ -215,18 +238,20 @@ class _Infos:
                 world_from_ego=np.array(frame["ego2global"], np.float64),
                 sweeps=(_Sweep(self._root / lidar["lidar_path"], np.eye(4), 0.0),),
                 pictures=pictures,
-                boxes=self._boxes(frame["instances"]) if "instances" in frame else None,
+                boxes=boxes,
+                hits=hits,
                 lidar_from_boxes=np.eye(4),
             )
         except (KeyError, TypeError) as error:
             raise self._damaged(error) from error
 
-    def _boxes(self, instances: list[dict[str, Any]]) -> Boxes3D:
-        """bbox_3d is x y z of the geometric centre, l w h, and yaw in nuScenes' LiDAR frame."""
+    def _truth(self, instances: list[dict[str, Any]]) -> tuple[Boxes3D, np.ndarray]:
+        """Boxes and their hits. bbox_3d is x y z of the geometric centre, l w h, and yaw in nuScenes' LiDAR frame."""
         known = [(i, self._categories.get(i["bbox_label_3d"])) for i in instances]
-        kept = [(i["bbox_3d"], name) for i, name in known if name in NUSCENES]
-        rows = np.array([row for row, _ in kept], np.float64).reshape(-1, 7)
-        return _boxes(rows[:, :3], rows[:, 3:6], rows[:, 6], [str(name) for _, name in kept])
+        kept = [(i, name) for i, name in known if name in NUSCENES]
+        rows = np.array([i["bbox_3d"] for i, _ in kept], np.float64).reshape(-1, 7)
+        boxes = _boxes(rows[:, :3], rows[:, 3:6], rows[:, 6], [str(name) for _, name in kept])
+        return boxes, _told([i for i, _ in kept])
 
 
 class _Tables:
@@ -283,6 +308,7 @@ class _Tables:
             raise InputError(f"{LIDAR} of sample {token}", "absent", "a row of sample_data", "Restore the tables.")
         lidar = readings[LIDAR]
         lidar_from_world = np.linalg.inv(self._world_from_sensor(lidar))
+        boxes, hits = self._truth(token) if self._annotations else (None, np.zeros(0, np.int64))
         cameras = {name: row for name, row in readings.items() if name.startswith("CAM_")}
         return _Moment(
             name=token,
@@ -291,7 +317,8 @@ class _Tables:
             world_from_ego=_pose(self._row("ego_pose", lidar["ego_pose_token"])),
             sweeps=self._sweeps_before(lidar, lidar_from_world),
             pictures=tuple(self._picture(name, row, lidar_from_world) for name, row in cameras.items()),
-            boxes=self._boxes(token),
+            boxes=boxes,
+            hits=hits,
             lidar_from_boxes=lidar_from_world,
         )
 
@@ -310,21 +337,20 @@ class _Tables:
         camera_from_lidar = np.linalg.inv(lidar_from_world @ self._world_from_sensor(row))
         return _Picture(name, self._root / row["filename"], np.array(intrinsics), camera_from_lidar)
 
-    def _boxes(self, token: str) -> Boxes3D | None:
-        """In the world; None where no sample has an annotation, as in the test split."""
-        if not self._annotations:
-            return None
+    def _truth(self, token: str) -> tuple[Boxes3D, np.ndarray]:
+        """Boxes in the world, and their hits."""
         rows = self._annotations.get(token, [])
         names = [self._category(row) for row in rows]
         kept = [(row, name) for row, name in zip(rows, names) if name is not None]
         turns = [Rotation.from_quat(np.roll(row["rotation"], -1)).as_matrix() for row, _ in kept]
         heading = np.array([turn[:2, 0] for turn in turns]).reshape(-1, 2)
-        return _boxes(
+        boxes = _boxes(
             np.array([row["translation"] for row, _ in kept]),
             np.array([row["size"] for row, _ in kept]).reshape(-1, 3)[:, [1, 0, 2]],  # theirs is w, l, h
             np.arctan2(heading[:, 1], heading[:, 0]),
             [name for _, name in kept],
         )
+        return boxes, _told([row for row, _ in kept])
 
     def _category(self, annotation: dict[str, Any]) -> str | None:
         instance = self._row("instance", annotation["instance_token"])

@@ -69,6 +69,10 @@ class Prompts:
         return Prompts(self.points[index], self.label[index], self.classes)
 
 
+UNCOUNTED = -1
+"""In place of a box's hits, in a header of a data set that does not tell them."""
+
+
 @dataclass(frozen=True)
 class RigSample:
     """What a LiDAR and 0 to n cameras saw.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from voxbox_core.datasets.argoverse2 import GROUND, MOUNT, Argoverse2
+from voxbox_core.datasets.rig import UNCOUNTED
 from voxbox_core.errors import InputError
 
 LOGS = {"7fab2350": 2, "adcf7d18": 1}
@@ -54,6 +55,18 @@ def test_a_log_written_by_hand(tmp_path: Path) -> None:
     np.testing.assert_allclose(sample.world_from_lidar[:3, 3], np.add([101.0, 0, 5], MOUNT))
     assert sample.height == pytest.approx(MOUNT[2] - GROUND)
 
+    for path in (tmp_path / "sensors" / "lidar").iterdir():
+        path.unlink()
+    header = frames.header(0)
+    assert len(header.points) == 0 and header.hits.tolist() == [UNCOUNTED]  # the annotations tell no counts
+    assert header.boxes is not None and (header.name, header.stamp, header.height) == (
+        sample.name,
+        sample.stamp,
+        sample.height,
+    )
+    np.testing.assert_array_equal(header.boxes.corners(), sample.boxes.corners())
+    np.testing.assert_array_equal(header.world_from_lidar, sample.world_from_lidar)
+
 
 @pytest.mark.data
 @pytest.mark.parametrize("log", LOGS)
@@ -70,6 +83,7 @@ def test_the_real_sweeps_count_the_returns_that_their_makers_counted(shared_data
         expected = [table["num_interior_pts"][i] for i in rows]
         assert sample.boxes is not None and sample.boxes.names() == [table["category"][i] for i in rows]
         np.testing.assert_array_equal(sample.hits, expected)
+        np.testing.assert_array_equal(frames.header(index).hits, expected)
         assert len(rows) > 40 and 0 <= sample.points[:, 3].min() <= sample.points[:, 3].max() <= 1
         low = sample.points[np.abs(sample.points[:, 2] + sample.height) < 0.4]
         low = low[np.hypot(low[:, 0], low[:, 1]) < 20]

@@ -10,6 +10,7 @@ from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.kitti import Calibration, KittiFolder, from_boxes, write_calib, write_labels
 from voxbox_core.datasets.kitti_rig import HEIGHT, IMAGE_SIZE, KittiRig, rig_sample, to_camera, to_lidar
+from voxbox_core.datasets.rig import UNCOUNTED
 from voxbox_core.datasets.sample import Sample
 from voxbox_core.errors import InputError
 
@@ -76,6 +77,30 @@ def test_a_folder_gives_clouds_with_truth(tmp_path: Path) -> None:
     assert rig.read(0, views=False).views == ()
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_header_and_the_cameras_size_need_no_decoding(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = _folder(tmp_path, _points())
+    (root / "image_2" / "000007.png").unlink()
+    cv2.imwrite(str(root / "image_2" / f"000007{suffix}"), np.zeros((370, 1224, 3), np.uint8))
+    rig = KittiRig(root)
+    whole = rig[0]
+    (root / "velodyne" / "000007.bin").write_bytes(b"123")
+    monkeypatch.setattr("voxbox_core.datasets.kitti_rig.read_image", lambda path: pytest.fail(f"{path} is decoded"))
+    header, camera = rig.header(0), rig.camera(0)
+    assert len(header.points) == 0 and header.views == () and header.height == whole.height
+    assert header.boxes is not None and whole.boxes is not None
+    np.testing.assert_array_equal(header.boxes.corners(), whole.boxes.corners())
+    np.testing.assert_array_equal(header.hits, [UNCOUNTED] * 6)
+    seen = whole.views[0].camera
+    assert (camera.width, camera.height) == (seen.width, seen.height) == (1224, 370)
+    np.testing.assert_array_equal(camera.intrinsics, seen.intrinsics)
+    (root / "image_2" / f"000007{suffix}").write_bytes(b"123")
+    with pytest.raises(InputError, match="expected a whole png or jpg file"):
+        rig.camera(0)
+
+
 def test_both_readers_agree(tmp_path: Path) -> None:
     root = _folder(tmp_path, _points())
     one, other = rig_sample(KittiFolder(root, ["000007"])[0]), KittiRig(root)[0]
@@ -93,6 +118,7 @@ def test_a_frame_without_image_or_labels_is_a_cloud_alone(tmp_path: Path) -> Non
     (root / "label_2").rmdir()
     sample = KittiRig(root)[0]
     assert sample.views == () and sample.boxes is None and len(sample.hits) == 0
+    assert KittiRig(root).header(0).boxes is None
     camera = KittiRig(root).camera(0)
     assert (camera.width, camera.height) == IMAGE_SIZE
 

@@ -48,7 +48,7 @@ def _reading(token: str, which: str, sensor: str, name: str, **more: object) -> 
 
 
 def _tables() -> dict[str, list[dict]]:
-    box = {"sample_token": "s0", "size": [1.9, 4.4, 1.6]}
+    box = {"sample_token": "s0", "size": [1.9, 4.4, 1.6], "num_lidar_pts": 7}
     upright = Rotation.from_euler("z", 1.0)
     return {
         "sample": [{"token": "s0", "timestamp": STAMPS["key"], "scene_token": "drive"}],
@@ -106,6 +106,19 @@ def test_tables_become_one_world(root: Path) -> None:
     np.testing.assert_allclose(sample.boxes.center[0], forward, atol=1e-9)  # the vehicle's axes: x forward, z up
 
 
+def test_a_header_is_the_frame_without_what_its_sensors_saw(root: Path) -> None:
+    frames = NuScenes(root)
+    whole = frames[0]
+    for path in [*root.glob("samples/*"), *root.glob("sweeps/*")]:
+        path.unlink()
+    header = frames.header(0)
+    assert len(header.points) == 0 and header.views == () and header.hits.tolist() == [7]  # as annotated
+    assert (header.name, header.stamp, header.height) == (whole.name, whole.stamp, whole.height)
+    assert header.boxes is not None and whole.boxes is not None
+    np.testing.assert_array_equal(header.boxes.corners(), whole.boxes.corners())
+    np.testing.assert_array_equal(header.world_from_lidar, whole.world_from_lidar)
+
+
 def test_a_camera_sees_the_object_from_where_it_was_then(root: Path) -> None:
     sample = NuScenes(root)[0]
     assert sample.boxes is not None
@@ -127,14 +140,16 @@ def test_earlier_sweeps_lie_where_the_world_stands_still(root: Path) -> None:
 
 def test_without_annotations_nothing_is_known(root: Path) -> None:
     (root / "v1.0-mini" / "sample_annotation.json").write_text("[]")
-    assert NuScenes(root)[0].boxes is None
+    assert NuScenes(root)[0].boxes is None and NuScenes(root).header(0).boxes is None
 
 
 def test_a_street_without_objects_is_known_to_be_empty(root: Path, tables) -> None:
     elsewhere = [{**row, "sample_token": "s1"} for row in tables["sample_annotation"]]
     (root / "v1.0-mini" / "sample_annotation.json").write_text(json.dumps(elsewhere))
     sample = NuScenes(root)[0]
+    header = NuScenes(root).header(0)
     assert sample.boxes is not None and len(sample.boxes) == len(sample.hits) == 0
+    assert header.boxes is not None and len(header.boxes) == len(header.hits) == 0
 
 
 def test_frames_know_their_drive(root: Path) -> None:
@@ -176,6 +191,7 @@ def test_the_real_sample_counts_the_returns_that_its_makers_counted(shared_data:
     world = sample.points[:, :3].astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
     upright = boxes.transformed(pose[:3, :3], pose[:3, 3], Axes.BODY)
     np.testing.assert_array_equal(points_in_boxes(world, upright).sum(-1), expected)
+    np.testing.assert_array_equal(NuScenes(_flat(shared_data), TEN).header(0).hits, expected)
     assert (sample.hits == expected).mean() > 0.9
     assert (np.abs(sample.hits - expected) <= np.maximum(2, 0.05 * expected)).all()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from point_detr3d_ros.contract import CLASSES
 from voxbox.street.folder import RECORD
-from voxbox.training.point_detr3d.kitti import learnable
+from voxbox.training.point_detr3d.kitti import learnable, named
 from voxbox.training.point_detr3d.recipe import GIVEN
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.argoverse2 import Argoverse2
@@ -54,9 +54,10 @@ class RigFrames:
         return replace(sample, boxes=with_boxes(sample))
 
     def header(self, i: int) -> RigSample:
-        """Frame i without its points and images, where its format keeps them apart."""
+        """Frame i without its points and images, which are left unread."""
         folder, at = self._place(i)
-        return self._known(i, folder.header(at)) if isinstance(folder, RigFolder) else self.read(i, views=False)
+        sample = folder.header(at)
+        return self._known(i, named(sample) if isinstance(folder, KittiRig) else sample)
 
     def labelled(self) -> tuple[np.ndarray, np.ndarray]:
         """(N,) bool: the frames with boxes, and those with prompts. All of a data set that is no rig's have boxes."""

@@ -21,7 +21,11 @@ def learnable(folder: KittiRig, index: int, sample: RigSample) -> RigSample:
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v = pixels[:, 0] / pixels[:, 2], pixels[:, 1] / pixels[:, 2]
     seen = (pixels[:, 2] > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    sample = replace(sample, points=sample.points[seen])
+    return named(replace(sample, points=sample.points[seen]))
+
+
+def named(sample: RigSample) -> RigSample:
+    """The sample with the objects by the street world's names."""
     if sample.boxes is None:
         return sample
     boxes, kept = _renamed(sample.boxes)

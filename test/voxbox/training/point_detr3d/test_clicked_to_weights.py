@@ -136,6 +136,9 @@ def test_of_a_kitti_frame_what_its_camera_sees_is_learned(data, tmp_path):
     wanted = {"Person_sitting": "Pedestrian", "Van": "Van", "Car": "Car"}
     assert found.boxes.names() == [wanted[name] for name in boxes.names() if name != "Tram"]
     assert len(found.hits) == len(found.boxes)
+    header = frames.header(12)
+    assert header.boxes.names() == found.boxes.names() and header.boxes.classes == CLASSES
+    assert header.name == "kitti/000007" and len(header.points) == 0
     assert 0 < len(found.points) < len(source.points) / 2
     x, y, z = found.points[:, :3].T
     assert (x > 0).all() and (np.abs(y / x) < 1).all() and (np.abs(z / x) < 0.3).all()

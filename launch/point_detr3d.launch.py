@@ -7,20 +7,9 @@
 The node configures and activates itself. `ros2 launch voxbox point_detr3d.launch.py --show-args` lists the arguments.
 """
 
-import os
-import sys
-from pathlib import Path
+from launch import LaunchDescription
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-
-SHARE = Path(get_package_share_directory("voxbox"))
-DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-BAG_DELAY = 5.0  # s in which the node loads its model before rosbag2 begins; voxbox's own player waits for a listener
+from voxbox_core.ros.launching import System, described
 
 # Arguments that become node parameters when they are given; their defaults are the node's own.
 PARAMETERS = {
@@ -39,94 +28,13 @@ PARAMETERS = {
     "click_class": (str, "class of a click that names none; when empty the one that fits best"),
     "label_file": (str, "file that accepted boxes are appended to"),
 }
-ARGUMENTS = {
+TOPICS = {
     "points": ("points", "topic of the LiDAR"),
     "odometry": ("odometry", "topic of the vehicle's odometry, for sweeps"),
     "clicked_point": ("/clicked_point", "topic of RViz's Publish Point tool"),
-    "namespace": ("", "namespace of the node and its topics"),
-    "params_file": (str(SHARE / "config" / "point_detr3d.yaml"), "parameters of the node"),
-    "bag": ("", "bag to play, on its own clock"),
-    "use_sim_time": ("", "true or false; when empty, true with a bag"),
-    "rviz": ("false", "open RViz"),
-    "rviz_frame": ("", "fixed frame of RViz: the LiDAR's, or one that tf connects to it; when empty target_frame"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Called by ros2 launch."""
-    arguments = {name: ("", description) for name, (_, description) in PARAMETERS.items()} | ARGUMENTS
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in arguments.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=start)])
-
-
-def start(context: LaunchContext) -> list:
-    """The processes that the arguments ask for."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
-    bag = given["bag"]
-    sim_time = truth(given["use_sim_time"] or str(bool(bag)))
-    if not Path(given["params_file"]).is_file():
-        raise ValueError(f"params_file is {given['params_file']!r}; expected a YAML file of parameters")
-    with_rviz = truth(given["rviz"])
-    if with_rviz:
-        get_package_prefix("rviz2")  # raises here, before the node starts: launch would leave the node behind
-    actions: list = []
-    if DDS_PROFILE not in os.environ:
-        actions.append(SetEnvironmentVariable(DDS_PROFILE, str(SHARE / "config" / "fastdds_shm_big.xml")))
-    actions.append(point_detr3d(given, sim_time))
-    if bag:
-        clock = ["--clock"] if sim_time else []
-        actions.append(ExecuteProcess(cmd=[*player(), bag, *clock], output="screen"))
-    if with_rviz:
-        actions.append(rviz(given, sim_time))
-    return actions
-
-
-def point_detr3d(given: dict[str, str], sim_time: bool) -> Node:
-    """The detector's node."""
-    overrides = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, (kind, _) in PARAMETERS.items()
-        if given[name]
-    }
-    return Node(
-        package="voxbox",
-        executable="point_detr3d",
-        name="point_detr3d",
-        namespace=given["namespace"],
-        parameters=[given["params_file"], {"use_sim_time": sim_time, **overrides}],
-        remappings=[(topic, given[topic]) for topic in ("points", "odometry", "clicked_point")],
-        output="screen",
-    )
-
-
-def player() -> list[str]:
-    """rosbag2's player; voxbox's own where rosbag2 is not installed."""
-    try:
-        get_package_prefix("ros2bag")
-    except PackageNotFoundError:
-        return [sys.executable, "-m", "voxbox.cli", "bag", "play"]
-    return ["ros2", "bag", "play", "--disable-keyboard-controls", "--delay", str(BAG_DELAY)]
-
-
-def rviz(given: dict[str, str], sim_time: bool) -> Node:
-    """RViz with the points, the boxes and the tools to click; the layout's topics are relative to the namespace."""
-    fixed = given["rviz_frame"] or given["target_frame"]
-    frame = ["-f", fixed] if fixed else []
-    return Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=given["namespace"],
-        arguments=["-d", str(SHARE / "config" / "rviz" / "point_detr3d.rviz"), *frame],
-        parameters=[{"use_sim_time": sim_time}],
-        remappings=[("points", given["points"])],
-    )
-
-
-def truth(text: str) -> bool:
-    """A boolean argument's value. Raises ValueError on anything but true and false."""
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"a launch argument is {text!r}; expected true or false")
-    return text.lower() == "true"
+    return described(System("point_detr3d", PARAMETERS, TOPICS, shown=("points",)))

@@ -152,6 +152,12 @@ def test_rviz_opens_the_shipped_layout_in_the_target_frame(prefix):
     assert argv[argv.index("-f") + 1] == "base_link"
 
 
+def test_rviz_may_have_a_frame_of_its_own(prefix):
+    _, started = launch(prefix, rviz="true", target_frame="base_link", rviz_frame="map")
+    argv = started["rviz2"]["argv"]
+    assert argv[argv.index("-f") + 1] == "map"
+
+
 def test_a_boolean_that_is_none_starts_nothing(prefix):
     assert launch(prefix, rviz="perhaps") == (1, {})
 

@@ -12,7 +12,7 @@ from point_detr3d_ros.student import Maps
 from voxbox_core.errors import InputError
 from voxbox_core.losses import heatmap_focal, weighted_sum
 
-_SHORT = 0.1  # a heading shorter than this has little direction, and must not have a steep gradient
+_SHORT = 0.1  # a heading shorter than this has no direction to speak of; also rounds the error off where it is small
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ def axis_error(heading: Tensor, target: Tensor) -> Tensor:
     """|sin| of the angle between headings (..., 2) sine and cosine, of any length, and targets of length 1: (...,).
 
     Not of the paper. Where front and rear look alike, the L1 loss of sine and cosine pulls a heading from one side to
-    the other and leaves it anywhere between; the axis, which is plain to see, has a loss of its own.
+    the other and leaves it anywhere between; the axis, which is plain to see, has a loss of its own. A heading of no
+    length has the greatest, 1: else a network would rather say nothing.
     """
     cross = heading[..., 0] * target[..., 1] - heading[..., 1] * target[..., 0]
-    return cross.abs() / heading.square().sum(-1).add(_SHORT**2).sqrt()
+    return ((cross.square() + _SHORT**2) / (heading.square().sum(-1) + _SHORT**2)).sqrt()
 
 
 def total(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:

@@ -151,7 +151,7 @@ class Vehicle:
         if key not in self._images:
             self._images[key] = self.peer.create_publisher(*key, RELIABLE)
         publisher = self._images[key]
-        assert self.until(lambda: self._heard(publisher))
+        assert self.until(lambda: self._heard(publisher) and self._would_arrive())
         publisher.publish(image)
 
     def calibrate(self, message: Any = None) -> None:
@@ -159,6 +159,11 @@ class Vehicle:
         before = self.node._calibrations._recent
         self._calibrations.publish(self.camera_info() if message is None else message)
         assert self.until(lambda: self.node._calibrations._recent is not before)
+
+    def _would_arrive(self) -> bool:
+        """Whether the peer gets what the node publishes: an answer to a message that comes too early would be lost."""
+        heard = {subscription.topic_name for subscription in self.peer.subscriptions}
+        return all(p.get_subscription_count() for p in self.node.publishers if p.topic_name in heard)
 
     def _heard(self, publisher: Any) -> bool:
         """Whether the node has settled on the publisher's topic, type and reliability."""

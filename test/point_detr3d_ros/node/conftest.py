@@ -252,8 +252,13 @@ class Vehicle:
         if key not in self._publishers:
             self._publishers[key] = self.peer.create_publisher(*key, RELIABLE)
         publisher = self._publishers[key]
-        assert self.until(lambda: self._heard(publisher)), topic
+        assert self.until(lambda: self._heard(publisher) and self._would_arrive()), topic
         publisher.publish(message)
+
+    def _would_arrive(self) -> bool:
+        """Whether the peer gets what the node publishes: an answer to a message that comes too early would be lost."""
+        heard = {subscription.topic_name for subscription in self.peer.subscriptions}
+        return all(p.get_subscription_count() for p in self.node.publishers if p.topic_name in heard)
 
     def _heard(self, publisher: Any) -> bool:
         listeners = self.peer.get_subscriptions_info_by_topic(publisher.topic_name)

@@ -25,7 +25,7 @@ class LossWeights:
 
     heatmap: float = 1.0
     box: float = 0.25
-    axis: float = 1.0
+    axis: float = 0.15
     consistency: float = 0.1
 
     def __post_init__(self) -> None:

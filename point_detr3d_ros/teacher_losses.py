@@ -23,7 +23,7 @@ class TeacherLossWeights:
 
     cls: float = 2.0
     box: float = 1.0
-    axis: float = 1.0
+    axis: float = 0.3
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

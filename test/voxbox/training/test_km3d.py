@@ -122,7 +122,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, tmp_path, monkeypa
 
     def interrupted(*arguments):
         calls.append(1)
-        caught[:] = [signal.SIGTERM] * (len(calls) == 3)
+        caught.extend([signal.SIGTERM] * (len(calls) == 3))
         return step(*arguments)
 
     monkeypatch.setattr(km3d, "signals", lambda: nullcontext(caught))
@@ -130,6 +130,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, tmp_path, monkeypa
     assert train(*options(data, parts, "--steps", 6, "--json", tmp_path / "r.json")) == 0
     assert json.loads((tmp_path / "r.json").read_text())["steps"] == 3
     assert (parts / "checkpoint.pt").exists() and not (parts / "weights.pt").exists()
+    caught.clear()
     assert train("train", "km3d", "--out", parts, "--resume") == 0
     assert len(calls) == 6
     assert all(torch.equal(value, state(parts)[name]) for name, value in state(whole).items())

@@ -1,10 +1,11 @@
 """What a trained KM3D-Net and everyone who runs it must agree on. Saved inside checkpoints and ONNX metadata."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from voxbox_core.contract import read_contract
 from voxbox_core.errors import InputError
 
 STRIDE = 4  # cells of the output grid are 4x4 input pixels, in every published KM3D and RTM3D
@@ -109,21 +110,4 @@ class Contract:
     @classmethod
     def from_json(cls, text: str) -> "Contract":
         """Reads `to_json`'s text. Raises InputError for text that is no JSON object, unknown keys and bad values."""
-        remedy = "Use a model made by this version of voxbox."
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise InputError("model contract", repr(text[:80]), f"JSON ({error})", remedy) from error
-        if not isinstance(values, dict):
-            raise InputError("model contract", f"a JSON {type(values).__name__}", "a JSON object", remedy)
-        unknown = sorted(set(values) - {f.name for f in fields(cls)})
-        if unknown:
-            raise InputError("model contract", f"one with the unknown keys {unknown}", "known keys only", remedy)
-        try:
-            return cls(**values)
-        except InputError:
-            raise
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                "model contract", repr(text[:80]), f"values of the right types ({error})", remedy
-            ) from error
+        return read_contract(cls, text)

@@ -1,6 +1,8 @@
 """From pillars of points to maps of the ground: PointPillars' encoder and SECOND's backbone, which student and teacher
 share in kind."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -81,7 +83,7 @@ def normalised(points: Tensor, contract: Contract) -> Tensor:
     return (points - low) / (high - low)
 
 
-def batch_of(pillars: list[tuple[Tensor, Tensor]], cells: int) -> tuple[Tensor, Tensor]:
+def batch_of(pillars: Sequence[tuple[Tensor, ...]], cells: int) -> tuple[Tensor, Tensor]:
     """Pillars (features, cell) of several clouds, each over a grid of `cells`, as one batch for the encoder."""
     features = torch.cat([f for f, _ in pillars])
     return features, torch.cat([c + i * cells for i, (_, c) in enumerate(pillars)])

@@ -1,6 +1,5 @@
 """The recipe of a KM3D-Net training: everything a researcher may change, with its default, its help and its check."""
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
 from voxbox.training.options import option
+from voxbox.training.plans import read_parts
 from voxbox_core.datasets.augment import Augmentation
 from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
@@ -85,23 +85,7 @@ class Plan:
     @classmethod
     def load(cls, path: Path) -> "Plan":
         """Reads what `save` wrote. Raises InputError for anything else."""
-        remedy = "Resume a run folder made by this version of voxbox."
-        try:
-            content = json.loads(path.read_text())
-            for name, kind in PARTS.items():  # a default of today may not be what the run began with
-                if missing := {f.name for f in fields(kind)} - content[name].keys():
-                    value = f"unusable ({name} without {', '.join(sorted(missing))})"
-                    raise InputError(f"recipe {path}", value, "all values of this version", remedy)
-            return cls(
-                Contract.from_json(json.dumps(content["contract"])),
-                Recipe(**content["recipe"]),
-                LossWeights(**content["losses"]),
-                Augmentation(**content["augmentation"]),
-            )
-        except FileNotFoundError:
-            raise InputError(f"recipe {path}", "absent", "the recipe of a run", remedy) from None
-        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
-            raise InputError(f"recipe {path}", f"unusable ({error})", "a recipe that voxbox wrote", remedy) from None
+        return cls(**read_parts(path, PARTS))
 
 
 PARTS: dict[str, Any] = {

@@ -2,8 +2,8 @@
 
 The devkit wants libraries of its own, so it has an environment of its own:
 
-  python -m venv /tmp/devkit && /tmp/devkit/bin/pip install nuscenes-devkit==1.2.0
-  /tmp/devkit/bin/python test/voxbox_core/metrics/make_nuscenes_devkit.py
+  python -m venv devkit && devkit/bin/pip install nuscenes-devkit==1.2.0
+  devkit/bin/python test/voxbox_core/metrics/make_nuscenes_devkit.py
 
 The set has every case that the rules know: misses, false positives, equal scores, boxes out of range, objects that
 nothing has hit, bicycles in racks, unknown velocities and attributes, a class without objects (construction_vehicle),

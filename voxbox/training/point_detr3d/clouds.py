@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from point_detr3d_ros.codec import encode
 from point_detr3d_ros.consistency import point_mask
 from point_detr3d_ros.contract import Contract
+from point_detr3d_ros.encoder import batch_of
 from point_detr3d_ros.views import network_views
 from voxbox.training.data import FromStep, loader
 from voxbox.training.point_detr3d.asking import asked
@@ -131,9 +132,9 @@ def _batch(cells: int, joined: bool, items: list[Item]) -> dict[str, Any]:
     found: dict[str, Any] = {"batch": len(items)}
     for prefix in ("", "weak_"):
         if f"{prefix}cell" in items[0]:
-            offset = [item[f"{prefix}cell"] + i * cells for i, item in enumerate(items)]
-            found[f"{prefix}cell"] = torch.from_numpy(np.concatenate(offset))
-            found[f"{prefix}features"] = torch.from_numpy(np.concatenate([i[f"{prefix}features"] for i in items]))
+            names = f"{prefix}features", f"{prefix}cell"
+            each = [tuple(torch.from_numpy(item[name]) for name in names) for item in items]
+            found |= dict(zip(names, batch_of(each, cells)))
     if joined:
         found |= {name: torch.from_numpy(np.concatenate([i[name] for i in items])) for name in JOINED}
         found["frame"] = torch.from_numpy(np.repeat(np.arange(len(items)), [len(i["label"]) for i in items]))

@@ -1,7 +1,6 @@
 """The recipe of Point-DETR3D: everything a researcher may change, with its default, its help and its check."""
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
 from point_detr3d_ros.teacher_losses import TeacherLossWeights
 from voxbox.training.options import option
+from voxbox.training.plans import read_parts
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
 from voxbox_core.datasets.prompts import PromptSettings
 from voxbox_core.errors import InputError
@@ -121,21 +121,7 @@ class Plan:
     @classmethod
     def load(cls, path: Path) -> "Plan":
         """Reads what `save` wrote. Raises InputError for anything else."""
-        remedy = "Resume a run folder made by this version of voxbox."
-        try:
-            content = json.loads(path.read_text())
-            for name, kind in PARTS.items():  # a default of today may not be what the run began with
-                content[name] = BEFORE.get(name, {}) | content[name]
-                if missing := {f.name for f in fields(kind)} - content[name].keys():
-                    value = f"unusable ({name} without {', '.join(sorted(missing))})"
-                    raise InputError(f"recipe {path}", value, "all values of this version", remedy)
-            contract = Contract.from_json(json.dumps(content["contract"]))
-            others = {name: kind(**content[name]) for name, kind in PARTS.items() if name != "contract"}
-            return cls(contract=contract, **others)
-        except FileNotFoundError:
-            raise InputError(f"recipe {path}", "absent", "the recipe of a run", remedy) from None
-        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
-            raise InputError(f"recipe {path}", f"unusable ({error})", "a recipe that voxbox wrote", remedy) from None
+        return cls(**read_parts(path, PARTS, BEFORE))
 
 
 PARTS: dict[str, Any] = {

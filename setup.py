@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "voxbox"
-ROOMS = ["voxbox", "voxbox_core", "msgs", "km3d_ros", "point_detr3d_ros"]
+ROOMS = ["voxbox", "voxbox_core", "msgs", "km3d_ros", "point_detr3d_ros", "ssz_ros"]
 SHARED_FOLDERS = ["launch", "config", "models"]
 
 

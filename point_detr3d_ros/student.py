@@ -94,8 +94,13 @@ class Student(nn.Module):
 
     def forward(self, features: Tensor, cell: Tensor, batch: int) -> Maps:
         """As LidarEncoder takes it."""
-        neck = self.neck(self.lidar(features, cell, batch))
+        neck = self.features(features, cell, batch)
         return Maps(neck, *self.head(neck))
+
+    def features(self, features: Tensor, cell: Tensor, batch: int) -> Tensor:
+        """Maps.features alone."""
+        neck: Tensor = self.neck(self.lidar(features, cell, batch))
+        return neck
 
 
 class Deployed(nn.Module):

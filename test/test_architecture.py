@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = ({"voxbox_core"}, {"msgs"}, {"km3d_ros", "point_detr3d_ros"}, {"voxbox"})
+FLOORS = ({"voxbox_core"}, {"msgs"}, {"km3d_ros", "point_detr3d_ros", "ssz_ros"}, {"voxbox"})
 MESSAGES = {
     "builtin_interfaces",
     "diagnostic_msgs",

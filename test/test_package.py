@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("voxbox", "voxbox_core", "msgs", "km3d_ros", "point_detr3d_ros")
+ROOMS = ("voxbox", "voxbox_core", "msgs", "km3d_ros", "point_detr3d_ros", "ssz_ros")
 PRODUCT = (*ROOMS, "launch", "config", "resource", "package.xml", "setup.py", "setup.cfg")
 
 

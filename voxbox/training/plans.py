@@ -11,19 +11,15 @@ from voxbox_core.errors import InputError
 _REMEDY = "Resume a run folder made by this version of voxbox."
 
 
-def read_parts(
-    path: Path, parts: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]] | None = None
-) -> dict[str, Any]:
+def read_parts(path: Path, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of a plan by name.
 
-    parts: their dataclasses, of which that of the contract reads its own JSON.  before: part by part, what runs did
-    that were begun before there was an option for it.
+    parts: their dataclasses, of which that of the contract reads its own JSON.
     Raises InputError for a file that is absent, or anything but a plan with these parts and all of their values.
     """
     try:
         content = json.loads(path.read_text())
         for name, kind in parts.items():  # a default of today may not be what the run began with
-            content[name] = (before or {}).get(name, {}) | content[name]
             if missing := {f.name for f in fields(kind)} - content[name].keys():
                 value = f"unusable ({name} without {', '.join(sorted(missing))})"
                 raise InputError(f"recipe {path}", value, "all values of this version", _REMEDY)

@@ -121,7 +121,7 @@ class Plan:
     @classmethod
     def load(cls, path: Path) -> "Plan":
         """Reads what `save` wrote. Raises InputError for anything else."""
-        return cls(**read_parts(path, PARTS, BEFORE))
+        return cls(**read_parts(path, PARTS))
 
 
 PARTS: dict[str, Any] = {
@@ -136,12 +136,6 @@ PARTS: dict[str, Any] = {
 
 # A preset is what differs from the defaults, part by part.
 Preset = dict[str, dict[str, Any]]
-BEFORE: Preset = {
-    "recipe": {"rois": 0.0, "wrong": 0.0},
-    "losses": {"axis": 0.0},
-    "teacher_losses": {"axis": 0.0},
-}
-"""What runs did that were begun before there was an option for it."""
 _BASE, _STRONG = asdict(CloudAugmentation.base()), asdict(CloudAugmentation.strong())
 PRESETS: dict[str, Preset] = {
     # The released model: a LiDAR's whole surroundings, and clouds varied so that it carries over to other sensors.

@@ -156,7 +156,7 @@ def _student(run: _Run, plan: Plan, name: str, clouds: Clouds, steps: int) -> bo
     student = Student(plan.contract).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.initial:
         weights.load_known(student, weights.load(recipe.initial))
-    losses = _StudentLosses(plan)
+    losses = _StudentLosses(plan, student)
     stage = Stage(
         folder=run.out / name,
         network=student,
@@ -177,8 +177,8 @@ def _student(run: _Run, plan: Plan, name: str, clouds: Clouds, steps: int) -> bo
 class _StudentLosses:
     """The student's loss terms, and their weighted sum."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, student: Student) -> None:
+        self._plan, self._student = plan, student
         self._compared: Tensor | None = None
 
     def __call__(self, network: nn.Module, batch: Any) -> tuple[Terms, Tensor]:
@@ -186,13 +186,13 @@ class _StudentLosses:
         maps: Maps = network(batch["features"], batch["cell"], batch["batch"])
         terms = detection_terms(maps, batch, plan.contract)
         if plan.recipe.compare != "none":
-            with torch.no_grad():
-                weak: Maps = network(batch["weak_features"], batch["weak_cell"], batch["batch"])
+            with torch.no_grad():  # what gets no gradient needs no word with the other processes either
+                weak = self._student.features(batch["weak_features"], batch["weak_cell"], batch["batch"])
             mask, objects = batch.get("mask"), batch.get("objects")
             terms["consistency"] = consistency_loss(
-                maps.features, weak.features, batch["matrix"], plan.contract, mask, objects
+                maps.features, weak, batch["matrix"], plan.contract, mask, objects
             )
-            self._compared = weak.features
+            self._compared = weak
         return terms, total(terms, plan.losses)
 
     def watched(self) -> Mapping[str, float]:

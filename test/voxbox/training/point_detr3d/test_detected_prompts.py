@@ -94,14 +94,15 @@ def test_a_batch_keeps_them_beside_their_points() -> None:
     np.testing.assert_array_equal(batch["roi"], np.concatenate([i["roi"] for i in items]))
 
 
-def test_a_run_begun_before_goes_on_with_clicks_alone(tmp_path) -> None:
+def test_a_run_of_another_version_is_refused(tmp_path) -> None:
     place = tmp_path / "recipe.json"
     plan(0.25).save(place)
     assert Plan.load(place).recipe.rois == 0.25
     content = json.loads(place.read_text())
     del content["recipe"]["rois"]
     place.write_text(json.dumps(content))
-    assert plan_of(Namespace(out=tmp_path, resume=True)) == plan(0.0)
+    with pytest.raises(InputError, match="recipe without rois"):
+        plan_of(Namespace(out=tmp_path, resume=True))
 
 
 def test_what_no_return_has_hit_is_neither_clicked_nor_learned() -> None:

@@ -1,0 +1,1 @@
+"""SSZ: an image to semantic voxels."""

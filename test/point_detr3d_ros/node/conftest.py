@@ -1,10 +1,7 @@
 """Models whose answers are known, and a vehicle: the node over real DDS in this process, with a peer that drives it."""
 
 import array
-import gc
 import hashlib
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,26 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import rclpy
+import vehicle
 import yaml
-from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PointStamped, TransformStamped
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from geometry_msgs.msg import PointStamped
 from onnx import TensorProto, helper, numpy_helper
-from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.srv import SetParameters
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
-from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.node import PointDetr3dNode
-from voxbox_core.ros.process import spin_once
 
 CONTRACT = Contract(
     x=(-12.8, 12.8), y=(-12.8, 12.8), cell=0.8, per_pillar=4, max_pillars=400, image_width=64, image_height=32
@@ -188,89 +174,22 @@ def known_assist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-LIMIT = 30.0  # s that anything may take on a busy machine
-ASK_AGAIN = 2.0  # s
 NUMBERS = {"f4": PointField.FLOAT32, "f8": PointField.FLOAT64, "u2": PointField.UINT16, "u1": PointField.UINT8}
 
 
-class Vehicle:
-    """The node under test, spinning in a thread, and a peer that talks to it from another DDS participant."""
+class Vehicle(vehicle.Vehicle):
+    """A car with Point-DETR3D on its LiDAR."""
+
+    NODE = PointDetr3dNode
 
     def __init__(self, **parameters: object) -> None:
-        self.contexts = [rclpy.Context(), rclpy.Context()]
-        for context in self.contexts:
-            rclpy.init(context=context)
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.node = PointDetr3dNode(context=self.contexts[0], parameter_overrides=overrides)
-        self.peer = Node("peer", context=self.contexts[1])
-        self.executor = SingleThreadedExecutor(context=self.contexts[0])
-        self.executor.add_node(self.node)
-        self.listener = SingleThreadedExecutor(context=self.contexts[1])
-        self.listener.add_node(self.peer)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._spin)
-        self._thread.start()
+        super().__init__(**parameters)
         self.detections = self.hear(Detection3DArray, "detections")
         self.answers = self.hear(Detection3DArray, "assist/detections")
-        self.diagnostics = self.hear(DiagnosticArray, "/diagnostics")
-        self._publishers: dict[tuple[type, str], Any] = {}
-        self._clients: dict[str, Any] = {}
-
-    def _spin(self) -> None:
-        while not self._stop.is_set():
-            spin_once(self.executor)
-
-    def close(self) -> None:
-        self.node.finish()
-        ended = self.until(lambda: self.node.finished)
-        self._stop.set()
-        self._thread.join(LIMIT)
-        self.node.destroy_node()
-        self.peer.destroy_node()
-        for context in self.contexts:
-            context.try_shutdown()
-        assert ended
-
-    def hear(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> list[Any]:
-        heard: list[Any] = []
-        self.peer.create_subscription(kind, topic, heard.append, qos)
-        return heard
-
-    def until(self, holds: Callable[[], object], timeout: float = LIMIT) -> bool:
-        end = time.monotonic() + timeout
-        while not holds():
-            if time.monotonic() > end:
-                return False
-            self.listener.spin_once(timeout_sec=0.02)
-        return True
-
-    def publish(self, topic: str, message: Any) -> None:
-        """Publish a message once the node listens to it, reliably."""
-        key = type(message), topic
-        if key not in self._publishers:
-            self._publishers[key] = self.peer.create_publisher(*key, RELIABLE)
-        publisher = self._publishers[key]
-        assert self.until(lambda: self._heard(publisher) and self._would_arrive()), topic
-        publisher.publish(message)
-
-    def _would_arrive(self) -> bool:
-        """Whether the peer gets what the node publishes: an answer to a message that comes too early would be lost."""
-        heard = {subscription.topic_name for subscription in self.peer.subscriptions}
-        return all(p.get_subscription_count() for p in self.node.publishers if p.topic_name in heard)
-
-    def _heard(self, publisher: Any) -> bool:
-        listeners = self.peer.get_subscriptions_info_by_topic(publisher.topic_name)
-        reliable = [i for i in listeners if i.qos_profile.reliability is ReliabilityPolicy.RELIABLE]
-        return bool(reliable) and publisher.get_subscription_count() > 0
 
     def detect(self, message: Any) -> Any:
         """The detections of a cloud."""
-        count = len(self.detections)
-        self.publish("points", message)
-        assert self.until(lambda: len(self.detections) > count), self.diagnostics[-1:]
-        return self.detections[-1]
+        return self.answer(self.detections, "points", message)
 
     def display(self, message: Any) -> None:
         """Have a cloud encoded, for clicks on it."""
@@ -280,71 +199,7 @@ class Vehicle:
 
     def ask(self, message: Any, topic: str = "clicked_point") -> Any:
         """The answer to a click."""
-        count = len(self.answers)
-        self.publish(topic, message)
-        assert self.until(lambda: len(self.answers) > count), self.diagnostics[-1:]
-        return self.answers[-1]
-
-    def says(self, text: str) -> bool:
-        """Whether the diagnostics come to say so."""
-        return self.until(lambda: any(text in d.status[0].message for d in self.diagnostics))
-
-    def tells(self, key: str) -> Callable[[], str | None]:
-        """The value of the newest diagnostics."""
-        return lambda: {p.key: p.value for d in self.diagnostics[-1:] for p in d.status[0].values}.get(key)
-
-    def call(self, kind: type, name: str, request: Any) -> Any:
-        """The first answer of a service, which is asked again while there is none.
-
-        rmw_fastrtps calls a service ready as soon as it has heard of it. What is sent before writer and reader have
-        matched too is lost: in half of all cases where the first request follows the node's start at once.
-        """
-        client = self._clients.get(name) or self._clients.setdefault(name, self.peer.create_client(kind, name))
-        assert self.until(client.service_is_ready)
-        assert self.until(lambda: self.node.count_clients(client.srv_name))  # else the answer would be lost
-        asked: list[Any] = []
-        end = time.monotonic() + LIMIT
-        while time.monotonic() < end:
-            asked.append(client.call_async(request))
-            if self.until(lambda: any(future.done() for future in asked), ASK_AGAIN):
-                return next(future.result() for future in asked if future.done())
-        raise AssertionError(f"{name} does not answer")
-
-    def change(self, transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self.call(ChangeState, "point_detr3d/change_state", request).success
-
-    def state(self) -> str:
-        return self.call(GetState, "point_detr3d/get_state", GetState.Request()).current_state.label
-
-    def set(self, name: str, value: object) -> Any:
-        wanted: ParameterMessage = Parameter(name, value=value).to_parameter_msg()
-        request = SetParameters.Request(parameters=[wanted])
-        return self.call(SetParameters, "point_detr3d/set_parameters", request).results[0]
-
-    def mount(
-        self, child: str, parent: str, translation: Sequence[float], rotation: Sequence[float] = (0, 0, 0, 1)
-    ) -> None:
-        """Tell /tf_static where a frame is; the node knows it when this returns."""
-        transform = TransformStamped(child_frame_id=child)
-        transform.header.frame_id = parent
-        t, q = transform.transform.translation, transform.transform.rotation
-        t.x, t.y, t.z = map(float, translation)
-        q.x, q.y, q.z, q.w = map(float, rotation)
-        self._mounts = [*getattr(self, "_mounts", []), transform]
-        if not hasattr(self, "_tf"):
-            self._tf = self.peer.create_publisher(TFMessage, "/tf_static", LATCHED)
-        self._tf.publish(TFMessage(transforms=self._mounts))
-        assert self.until(lambda: self._knows(parent, child))
-
-    def _knows(self, parent: str, child: str) -> bool:
-        transforms = self.node._transforms
-        return transforms is not None and transforms._buffer.can_transform(parent, child, rclpy.time.Time())
-
-    @staticmethod
-    def now(age: float = 0.0) -> Any:
-        """The stamp of `age` seconds ago."""
-        return (rclpy.clock.Clock().now() - rclpy.duration.Duration(seconds=age)).to_msg()
+        return self.answer(self.answers, topic, message)
 
     @staticmethod
     def cloud(points: np.ndarray | None = None, frame: str = "lidar", stamp: Any = None, **changes: Any) -> PointCloud2:
@@ -372,9 +227,7 @@ class Vehicle:
 
     @staticmethod
     def image(stamp: Any = None, frame: str = "camera") -> Image:
-        message = Image(height=48, width=64, encoding="rgb8", step=192, data=array.array("B", bytes(48 * 192)))
-        message.header.frame_id, message.header.stamp = frame, stamp or Vehicle.now()
-        return message
+        return vehicle.image(np.zeros((48, 64, 3), np.uint8), "rgb8", frame, stamp)
 
     @staticmethod
     def camera_info(frame: str = "camera") -> CameraInfo:
@@ -394,21 +247,8 @@ def street(height: float = 1.7, intensity: float = 0.5) -> np.ndarray:
 
 @pytest.fixture
 def drive(known_model: Path, known_assist: Path) -> Iterator[Callable[..., Vehicle]]:
-    """Makes a vehicle whose node has the known models and some parameters; at the end every one of them parks."""
-    vehicles = []
-
-    def make(**parameters: object) -> Vehicle:
-        defaults = {
-            "model": str(known_model),
-            "assist_model": str(known_assist),
-            "backend": "onnxruntime",
-            "threads": 1,
-            "max_age": 0.0,  # discovery takes its time on a busy machine
-        }
-        vehicles.append(Vehicle(**(defaults | parameters)))
-        return vehicles[-1]
-
-    yield make
-    while vehicles:
-        vehicles.pop().close()
-    gc.collect()  # else it ends their participants in the next test, whose own may then never discover one another
+    """Makes a vehicle whose node has the known models and some parameters."""
+    models = {"model": str(known_model), "assist_model": str(known_assist)}
+    patient = {"max_age": 0.0}  # discovery takes its time on a busy machine
+    with vehicle.garage(Vehicle, backend="onnxruntime", threads=1, **models, **patient) as make:
+        yield make

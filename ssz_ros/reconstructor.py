@@ -1,0 +1,191 @@
+"""SSZ as one callable: image and camera in, voxels out. The node, the benchmark and the evaluation all call this.
+
+The grid is the camera's own frustum, so that all there is to do about a camera is to crop and to scale. One that looks
+up, down or aslant is taken as it is: nothing is turned.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import numpy as np
+
+from ssz_ros.contract import Contract
+from voxbox_core.camera import Camera
+from voxbox_core.errors import InputError
+from voxbox_core.fruxel import Fruxel
+from voxbox_core.image import warp
+from voxbox_core.runtime import DeployedModule, Run, open_model
+from voxbox_core.voxels import UNKNOWN, Voxels
+
+SYSTEM = "ssz"
+_TOUCHES = 1e-6  # part of a cell: what an image's edge on a cell's edge may be off by rounding
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """An image as the network sees it.
+
+    image: (rows * per_cell, columns * per_cell, 3) uint8 RGB, black where the camera's image does not reach.
+    seen: (rows, columns) bool, which columns of cells have any part of the camera's image before them.
+    """
+
+    image: np.ndarray
+    seen: np.ndarray
+
+
+class SSZ:
+    """The reconstructor.
+
+    contract: of the model.  run: its deployed graph, by any backend.
+    stages: seconds of the last call in preprocess, inference and postprocess.
+    padding: part of the grid's columns, 0..1, that the last call's image did not reach; their cells are UNKNOWN.
+    """
+
+    def __init__(self, contract: Contract, run: Run) -> None:
+        self.contract = contract
+        self.run = run
+        self.backend = self.precision = "unknown"
+        self.stages: dict[str, float] = {}
+        self.padding = 0.0
+
+    @classmethod
+    def open(cls, model: Path | str, backend: str = "auto", threads: int = 0) -> "SSZ":
+        """Loads a .onnx file or a released model's folder.
+
+        Raises InputError when there is none, when it is not of SSZ, or when the backend cannot run it.
+        """
+        loaded = open_model(model, backend, threads, build=load_deployed)
+        system = loaded.metadata.get("system")
+        if system != SYSTEM:
+            raise InputError(f"system of {model}", system, SYSTEM, "Give a model exported with `voxbox export ssz`.")
+        reconstructor = cls(Contract.from_json(loaded.metadata.get("contract", "")), loaded.run)
+        reconstructor.backend, reconstructor.precision = loaded.backend, loaded.precision
+        return reconstructor
+
+    def __call__(self, image: np.ndarray, camera: Camera) -> Voxels:
+        """image: (H, W, 3) uint8 RGB, rectified.  camera: of this image.
+
+        Returns voxels in the camera's optical frame, UNKNOWN where the image does not reach.
+        Raises InputError when the image and the camera do not belong together, or the image is none of the grid.
+        """
+        start = perf_counter()
+        aligned = align(image, camera, self.contract.fruxel, self.contract.per_cell)
+        self.padding = 1 - float(aligned.seen.mean())
+        before = perf_counter()
+        outputs = self.run({"image": aligned.image[None]})
+        after = perf_counter()
+        voxels = self.postprocess(outputs, aligned.seen)
+        self.stages = {
+            "preprocess": before - start,
+            "inference": after - before,
+            "postprocess": perf_counter() - after,
+        }
+        return voxels
+
+    def postprocess(self, outputs: Mapping[str, np.ndarray], seen: np.ndarray) -> Voxels:
+        """Voxels of the first image.  seen: (rows, columns) bool, see `Aligned`.
+
+        Raises InputError when the model fills another grid than its contract says.
+        """
+        labels, probability = outputs["labels"][0], outputs.get("probability")
+        if labels.shape != self.contract.fruxel.shape:
+            raise InputError(
+                "grid of the model's labels", labels.shape, f"{self.contract.fruxel.shape}", "Export the model again."
+            )
+        certainty = None if probability is None else probability[0]
+        if not seen.all():
+            labels = np.where(seen, labels, np.uint8(UNKNOWN))
+            certainty = None if certainty is None else np.where(seen, certainty, np.uint8(0))
+        return Voxels(labels, self.contract.fruxel, certainty, self.contract.classes)
+
+
+def align(image: np.ndarray, camera: Camera, fruxel: Fruxel, per_cell: int) -> Aligned:
+    """The part of an image that is before a grid, with per_cell x per_cell pixels for each column of cells.
+
+    image: (H, W, 3) uint8 RGB, rectified.  camera: of this image; its principal point may be anywhere.
+    Raises InputError when they do not belong together, or no column of the grid is in the image.
+    """
+    if image.dtype != np.uint8 or image.shape != (camera.height, camera.width, 3):
+        raise InputError(
+            "image",
+            f"{image.dtype} {image.shape}",
+            f"uint8 ({camera.height}, {camera.width}, 3) as its camera says",
+            "Give the 8-bit RGB image that the camera calibration belongs to.",
+        )
+    affine = fruxel.affine(camera, per_cell)
+    seen = _seen(affine, camera, fruxel, per_cell)
+    if not seen.any():
+        raise InputError(
+            "image",
+            f"{camera.width}x{camera.height}, all outside of the grid, about the principal point "
+            f"({camera.intrinsics[0, 2]:.0f}, {camera.intrinsics[1, 2]:.0f})",
+            "one that shows what is straight ahead",
+            "Check camera_info, and that it belongs to this image.",
+        )
+    width, height = per_cell * fruxel.columns, per_cell * fruxel.rows
+    shrinks = min(affine[0, 0], affine[1, 1]) < 1
+    if shrinks and affine[0, 1] == 0:
+        return Aligned(averaged(image, affine, width, height), seen)
+    return Aligned(warp(image, affine, width, height), seen)
+
+
+def averaged(image: np.ndarray, affine: np.ndarray, out_width: int, out_height: int) -> np.ndarray:
+    """Image (H, W, 3) uint8 -> (out_height, out_width, 3) uint8: each pixel the exact mean of the area it covers.
+
+    affine: (2, 3), from pixels of the image to pixels of the result, a scale and a shift of each axis. Outside of the
+    image all is black. The sum over a rectangle with edges anywhere comes from four places in the table of sums up to
+    each pixel's corner, between which it is bilinear: no shrinking by however much costs more than one look at a pixel.
+    """
+    x, y = (_edges(affine[axis, axis], affine[axis, 2], n) for axis, n in enumerate((out_width, out_height)))
+    (left, right), (top, bottom) = (
+        (int(np.floor(np.clip(e[0], 0, n - 1))), int(np.ceil(np.clip(e[-1], 1, n))))
+        for e, n in ((x, image.shape[1]), (y, image.shape[0]))
+    )
+    sums = cv2.integral(image[top:bottom, left:right], sdepth=cv2.CV_64F)  # 32 bits overflow at 8 megapixels
+    total = _differences(_differences(sums, y - top, 0), x - left, 1)
+    area = np.diff(x)[:, None] * np.diff(y)[:, None, None]
+    return (total / area + 0.5).astype(np.uint8)
+
+
+def _edges(scale: float, shift: float, count: int) -> np.ndarray:
+    """(count + 1,) where the edges of a result's pixels are in the image; its first pixel begins at 0."""
+    return (np.arange(count + 1) - 0.5 - shift) / scale + 0.5
+
+
+def _differences(sums: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
+    """Running sums along an axis -> what lies between each pair of edges, which may be anywhere."""
+    last = sums.shape[axis] - 1
+    place = np.clip(edges, 0, last)
+    below = np.minimum(place.astype(int), last - 1)
+    part = (place - below).reshape((-1,) + (1,) * (sums.ndim - 1 - axis))
+    low, high = np.take(sums, below, axis), np.take(sums, below + 1, axis)
+    return np.diff(low + part * (high - low), axis=axis)
+
+
+def _seen(affine: np.ndarray, camera: Camera, fruxel: Fruxel, per_cell: int) -> np.ndarray:
+    """(rows, columns) bool: columns of cells that have any part of the image before them."""
+    corners = np.array([[-0.5, camera.width - 0.5], [-0.5, camera.height - 0.5]])
+    (x0, x1), (y0, y1) = ((affine[:, :2] @ corners + affine[:, 2:]) + 0.5) / per_cell
+    return np.outer(_overlaps(y0, y1, fruxel.rows), _overlaps(x0, x1, fruxel.columns))
+
+
+def _overlaps(low: float, high: float, count: int) -> np.ndarray:
+    """(count,) bool: whether the cells [i, i + 1) have a part in [low, high]."""
+    cell = np.arange(count)
+    return (np.minimum(high, cell + 1) - np.maximum(low, cell)) > _TOUCHES
+
+
+def load_deployed(file: Path) -> DeployedModule:
+    """The deployed graph with trained weights, as a torch module. Raises InputError when the file is not SSZ's."""
+    from ssz_ros.generator import Generator  # PyTorch: a node that runs another engine is lighter without
+    from ssz_ros.network import Deployed
+    from voxbox_core import weights
+
+    stored = weights.load(file)
+    network = Generator(Contract.from_json(stored.contract))
+    weights.load_into(network, stored)
+    metadata = {"system": SYSTEM, "contract": network.contract.to_json()}
+    return DeployedModule(Deployed(network).eval(), Deployed.OUTPUTS, metadata)

@@ -209,7 +209,7 @@ class _Infos:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._path = root / "info.json"
-        content = _read_json(self._path)
+        content = read_json(self._path)
         try:
             self._frames: list[dict[str, Any]] = content["data_list"]
             self._categories = {number: name for name, number in content["metainfo"]["categories"].items()}
@@ -279,7 +279,7 @@ class _Tables:
             self._annotations.setdefault(row["sample_token"], []).append(row)
 
     def _read(self, table: str) -> list[dict[str, Any]]:
-        rows = _read_json(self._folder / f"{table}.json")
+        rows = read_json(self._folder / f"{table}.json")
         if not isinstance(rows, list):
             raise InputError(f"table {table} in {self._folder}", type(rows).__name__, "a list of rows", "Restore it.")
         return rows
@@ -365,7 +365,8 @@ def _pose(row: dict[str, Any]) -> np.ndarray:
     return pose
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises InputError where there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

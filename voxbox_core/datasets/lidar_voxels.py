@@ -1,0 +1,156 @@
+"""What fills the space before a camera, as far as boxes and a LiDAR tell: voxels with cells that nobody knows.
+
+* ground: everything below the height map of the returns on it, where they are near
+* objects: labelled boxes, filled; where rays went through a box unhindered, nobody knows (a box is no car: there is air
+  above the bonnet, and glass)
+* air: what rays crossed before their returns
+* returns on neither: the class that somebody gave them, else nobody knows
+* all the rest: nobody knows
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.datasets.lidar_ground import GroundMap, ground_map
+from voxbox_core.datasets.voxel_sample import Poses
+from voxbox_core.errors import InputError
+from voxbox_core.fruxel import Fruxel
+from voxbox_core.ray_cells import crossed
+from voxbox_core.voxels import AIR, CLASSES, UNKNOWN, Voxels
+
+BEFORE = 0.3
+"""m before a return where its ray still says nothing: the range's error, and surfaces seen at a grazing angle."""
+ON_GROUND = 0.2
+"""m above the height map that a return may be and still be on the ground."""
+SUBSLICES = 3
+"""Depths in each slice at which a cell's axis is looked at; it has what is met at any of them."""
+_GROUND = CLASSES.index("ground")
+_FILLED = ("building", "tree", "bus", "truck", "van", "car", "bicycle", "person")
+"""Where several things are in one cell, the later one is told: small things would drown in large ones."""
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a LiDAR measured, in the camera frame.
+
+    origin: (3,) of its rays, m.  points: (P, 3) m.  label: (P,) uint8 indices into CLASSES, UNKNOWN where nobody said;
+    None where nobody said of any.
+    """
+
+    origin: np.ndarray
+    points: np.ndarray
+    label: np.ndarray | None = None
+
+    @classmethod
+    def of_lidar(cls, points: np.ndarray, camera_from_lidar: np.ndarray, label: np.ndarray | None = None) -> "Returns":
+        """Points (P, 3..) in the LiDAR's frame, whose origin the rays start from; those that are not finite go."""
+        finite = np.isfinite(points[:, :3]).all(-1)
+        there = points[finite, :3].astype(np.float64) @ camera_from_lidar[:3, :3].T + camera_from_lidar[:3, 3]
+        return cls(camera_from_lidar[:3, 3], there, None if label is None else label[finite])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known of one frame, in the camera frame.
+
+    returns: of the LiDAR.  boxes: Axes.OPTICAL, and label: (N,) uint8, what fills each: indices into CLASSES, UNKNOWN
+    for things that are none of them.  ground: their height map.
+    """
+
+    returns: Returns
+    boxes: Boxes3D
+    label: np.ndarray
+    ground: GroundMap
+
+    @classmethod
+    def of(cls, returns: Returns, boxes: Boxes3D, label: np.ndarray, height: float) -> "Scene":
+        """height: of the camera above the ground, m, by half a metre or so. Raises InputError without ground."""
+        if boxes.axes is not Axes.OPTICAL:
+            raise InputError("axes of the boxes", boxes.axes.name, "OPTICAL", "Transform them into the camera's frame.")
+        flat = ~inside(returns.points, boxes).any(0)
+        if returns.label is not None:
+            flat &= returns.label == _GROUND
+        return cls(returns, boxes, label, ground_map(returns.points[flat], height))
+
+    @property
+    def on_ground(self) -> np.ndarray:
+        """(P,) bool: returns near the ground, or below it."""
+        below, known = self.ground.below(self.returns.points)
+        return known & (below > -ON_GROUND)
+
+
+def inside(points: np.ndarray, boxes: Boxes3D) -> np.ndarray:
+    """Points (P, 3) of the boxes' frame -> (N, P) bool, which are in which box."""
+    away = points[None] - boxes.center[:, None]
+    return np.asarray((np.abs(away @ boxes.rotation()) <= boxes.size[:, None] / 2).all(-1))
+
+
+def fill(scene: Scene, fruxel: Fruxel) -> Voxels:
+    """The scene in a grid."""
+    free = crossed(fruxel, scene.returns.origin, scene.returns.points, BEFORE)
+    labels = np.full(fruxel.shape, UNKNOWN, np.uint8)
+    labels[free] = AIR
+    hit, told = _hit(scene, fruxel)
+    labels[hit] = told[hit]
+    ground = np.zeros(fruxel.shape, bool)
+    solid = np.zeros((len(CLASSES), *fruxel.shape), bool)
+    other = np.zeros(fruxel.shape, bool)
+    for part in range(SUBSLICES):
+        axis = _axes(fruxel, (part + 0.5) / SUBSLICES)
+        below, known = scene.ground.below(axis)
+        ground |= known & (below > 0)
+        for n in range(len(scene.boxes)):
+            place = other if scene.label[n] == UNKNOWN else solid[scene.label[n]]
+            _fill_box(place, axis, scene.boxes[n : n + 1])
+    labels[ground] = _GROUND
+    labels[other & ~ground] = UNKNOWN
+    for name in _FILLED:
+        within = solid[CLASSES.index(name)]
+        labels[within & ~(free & ~hit)] = CLASSES.index(name)
+        labels[within & free & ~hit & ~ground] = UNKNOWN
+    return Voxels(labels, fruxel)
+
+
+def _hit(scene: Scene, fruxel: Fruxel) -> tuple[np.ndarray, np.ndarray]:
+    """(slices, rows, columns) bool: whether a return is in a cell, and uint8: what its returns are said to be.
+
+    Of several classes in a cell the later one of the order above is told.
+    """
+    returns = scene.returns
+    cells, in_grid = fruxel.locate(returns.points)
+    hit, told = np.zeros(fruxel.shape, bool), np.full(fruxel.shape, UNKNOWN, np.uint8)
+    hit[tuple(cells[in_grid].T)] = True
+    if returns.label is not None:
+        for name in ("ground", *_FILLED):
+            told[tuple(cells[in_grid & (returns.label == CLASSES.index(name))].T)] = CLASSES.index(name)
+    return hit, told
+
+
+def _axes(fruxel: Fruxel, part: float) -> np.ndarray:
+    """(slices, rows, columns, 3) m: where the middle ray of each cell is, `part` of the way through its slice."""
+    depth = fruxel.plane(np.arange(fruxel.slices) + part)[:, None, None]
+    x, y = fruxel.principal
+    aside = (np.arange(fruxel.columns) + 0.5 - x) / fruxel.focal
+    down = (np.arange(fruxel.rows)[:, None] + 0.5 - y) / fruxel.focal
+    return np.stack(np.broadcast_arrays(aside * depth, down * depth, depth), -1)
+
+
+def _fill_box(place: np.ndarray, axis: np.ndarray, box: Boxes3D) -> None:
+    """Mark the cells of one box, of the slices it reaches."""
+    depth, corners = axis[:, 0, 0, 2], box.corners()[0, :, 2]
+    first, last = np.searchsorted(depth, [corners.min(), corners.max()])
+    if first < last:
+        part = axis[first:last]
+        place[first:last] |= inside(part.reshape(-1, 3), box)[0].reshape(part.shape[:3])
+
+
+def poses(boxes: Boxes3D, label: np.ndarray, fruxel: Fruxel) -> Poses:
+    """6D poses of the boxes of a class whose centre is in the grid.  label: (N,) as in `Scene`."""
+    kept = (label != UNKNOWN) & fruxel.locate(boxes.center)[1]
+    chosen = boxes[kept]
+    turns = np.roll(Rotation.from_matrix(chosen.rotation()).as_quat(), 1, -1) if len(chosen) else np.zeros((0, 4))
+    turns = turns * np.where(turns[:, :1] < 0, -1, 1)
+    return Poses(label[kept].astype(np.int64), chosen.center, turns, chosen.size)

@@ -1,0 +1,158 @@
+"""nuScenes key frames as voxels: what boxes, returns and, where it lies beside them, lidarseg tell of the space before
+each camera.
+
+Only the key frame's own sweep is used: nothing is gathered over a drive, so that buildings and trees are shells.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.datasets.kitti_rig import to_camera
+from voxbox_core.datasets.lidar_voxels import Returns, Scene, fill, poses
+from voxbox_core.datasets.nuscenes import CATEGORIES, NuScenes, read_json
+from voxbox_core.datasets.rig import RigSample, View
+from voxbox_core.datasets.voxel_sample import VoxelSample
+from voxbox_core.errors import InputError
+from voxbox_core.fruxel import Fruxel
+from voxbox_core.voxels import CLASSES, UNKNOWN
+
+SEMANTIC = MappingProxyType(
+    {
+        "car": "car",
+        "truck": "truck",
+        "construction_vehicle": "truck",
+        "trailer": "truck",
+        "bus": "bus",
+        "bicycle": "bicycle",
+        "motorcycle": "bicycle",
+        "pedestrian": "person",
+    }
+)
+"""What the classes of the detection task are here; barriers and cones are something unknown."""
+LIDARSEG = MappingProxyType(
+    {
+        "flat.driveable_surface": "ground",
+        "flat.other": "ground",
+        "flat.sidewalk": "ground",
+        "flat.terrain": "ground",
+        "static.manmade": "building",
+        "static.vegetation": "tree",
+    }
+)
+"""What the categories of single returns are here, beside those of objects."""
+_OWN = "vehicle.ego"
+_OWN_LABEL = 254  # of a return on the vehicle that carries the LiDAR
+VAN_LENGTH, VAN_HEIGHT = 4.9, 1.9
+"""m: a car beyond either is a van, which nuScenes does not tell apart."""
+
+
+class NuScenesVoxels:
+    """Key frames of a folder, once for each camera, as VoxelSamples with the camera's own image.
+
+    root: a data set with tables and files, or a folder with info.json.  fruxel: the grid.
+    cameras: names of those to take, all when None.
+    names: of the samples, key frame and camera.  scenes: the drive of each.
+    Raises InputError where tables, files or cameras are absent or damaged.
+    """
+
+    def __init__(self, root: Path | str, fruxel: Fruxel, cameras: tuple[str, ...] | None = None) -> None:
+        self._frames = NuScenes(root, {name: name for name in SEMANTIC})
+        self._kinds = _Kinds.of(Path(root))
+        self.fruxel = fruxel
+        everywhere = tuple(view.name for view in self._frames[0].views)
+        self.cameras = everywhere if cameras is None else cameras
+        if missing := sorted(set(self.cameras) - set(everywhere)):
+            raise InputError("cameras", missing, f"some of {everywhere}", "Correct their names.")
+        self._places = [(i, camera) for i in range(len(self._frames)) for camera in self.cameras]
+        self.names = tuple(f"{self._frames.names[i]}_{camera}" for i, camera in self._places)
+        self.scenes = tuple(self._frames.scenes[i] for i, _ in self._places)
+        self._last: tuple[int, RigSample] | None = None  # cameras of a key frame come one after another
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> VoxelSample:
+        place, camera = self._places[index]
+        if self._last is None or self._last[0] != place:
+            self._last = (place, self._frames[place])
+        frame = self._last[1]
+        view = next((v for v in frame.views if v.name == camera), None)
+        if view is None:
+            raise InputError(f"camera {camera} of {frame.name}", "absent", "one in every key frame", "Leave it out.")
+        kinds = None if self._kinds is None else self._kinds.read(frame.name, len(frame.points))
+        scene = rig_scene(frame, view, kinds)
+        world = frame.world_from_lidar
+        return VoxelSample(
+            name=self.names[index],
+            image=view.image,
+            camera=view.camera,
+            voxels=fill(scene, self.fruxel),
+            poses=None if frame.boxes is None else poses(scene.boxes, scene.label, self.fruxel),
+            world_from_camera=None if world is None else world @ np.linalg.inv(view.camera_from_lidar),
+            scene=self.scenes[index],
+            stamp=frame.stamp,
+        )
+
+
+def rig_scene(frame: RigSample, view: View, kinds: np.ndarray | None = None) -> Scene:
+    """What is known before one camera.  kinds: (P,) uint8 of each return, as `Returns.label`, or None."""
+    lidar_boxes = Boxes3D.empty(tuple(SEMANTIC), Axes.BODY) if frame.boxes is None else frame.boxes
+    names = [_semantic(name, size) for name, size in zip(lidar_boxes.names(), lidar_boxes.size)]
+    label = np.array([CLASSES.index(name) for name in names], np.uint8)
+    own = np.zeros(len(frame.points), bool) if kinds is None else kinds == _OWN_LABEL
+    told = None if kinds is None else kinds[~own]
+    returns = Returns.of_lidar(frame.points[~own], view.camera_from_lidar, told)
+    height = frame.height + float(np.linalg.inv(view.camera_from_lidar)[2, 3])
+    return Scene.of(returns, to_camera(lidar_boxes, view.camera_from_lidar), label, height)
+
+
+def _semantic(name: str, size: np.ndarray) -> str:
+    """size: (3,) length, width, height, m."""
+    if name == "car" and (size[0] > VAN_LENGTH or size[2] > VAN_HEIGHT):
+        return "van"
+    return SEMANTIC[name]
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What single returns hit (lidarseg).  files: by key frame.  table: (256,) uint8 of each category's number."""
+
+    files: dict[str, Path]
+    table: np.ndarray
+
+    @classmethod
+    def of(cls, root: Path) -> "_Kinds | None":
+        """None where there is no lidarseg."""
+        found = sorted(root.glob("v1.0-*/lidarseg.json"))
+        if not found:
+            return None
+        folder = found[0].parent
+        frames = {row["token"]: row["sample_token"] for row in read_json(folder / "sample_data.json")}
+        table = np.full(256, UNKNOWN, np.uint8)
+        for row in read_json(folder / "category.json"):
+            if "index" in row:
+                table[row["index"]] = _kind(row["name"])
+        rows = read_json(found[0])
+        return cls({frames[r["sample_data_token"]]: root / r["filename"] for r in rows}, table)
+
+    def read(self, frame: str, count: int) -> np.ndarray | None:
+        """(count,) uint8 as in `Returns.label`, or None. Raises InputError for a file of another count."""
+        path = self.files.get(frame)
+        if path is None:
+            return None
+        size = path.stat().st_size if path.is_file() else -1
+        if size != count:
+            value = "absent" if size < 0 else f"{size} bytes"
+            raise InputError(f"lidarseg {path}", value, f"{count} bytes, one per return", "Restore it.")
+        return np.asarray(self.table[np.fromfile(path, np.uint8)])
+
+
+def _kind(category: str) -> int:
+    if category == _OWN:
+        return _OWN_LABEL
+    name = LIDARSEG.get(category) or SEMANTIC.get(CATEGORIES.get(category, ""))
+    return UNKNOWN if name is None else CLASSES.index(name)

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from voxbox_core.contract import read_contract
 from voxbox_core.errors import InputError
-from voxbox_core.fruxel import STREET, Fruxel
+from voxbox_core.fruxel import PAPER, STREET, Fruxel
 from voxbox_core.voxels import CLASSES
 
 ARCHITECTURES = ("c2d", "ssz", "zgan")
@@ -22,8 +23,9 @@ class Contract:
     rows * per_cell pixels.
     architecture: "ssz", the paper's volumetric decoder; "c2d", whose channels become depth (not of the paper, ten times
     as fast on a CPU); "zgan", the predecessor's (Z-GAN, Knyaz et al., ECCVW 2018).
-    encoder: channels by level, of the stem first; each level halves the image, and the first brings the input to the
-    grid's size where per_cell is 2.  decoder: channels from the deepest level up.
+    encoder: channels by level, of the stem first; each level halves the image.  decoder: channels from the deepest
+    level up, a number for each doubling: as many as bring the last level to the grid's size. Rows and columns (and
+    slices, where depth is doubled too, from slices / 2^doublings) must be multiples of 2^doublings.
     expansion: t of the inverted residuals.  inverted_2d, inverted_3d: whether encoder and decoder are made of them; the
     ablation of section 4.5 leaves them out.
     order: of a volumetric block, "depthwise_first" is the paper's; the other computes a quarter.
@@ -58,8 +60,25 @@ class Contract:
         for name in ("encoder", "decoder"):
             channels = getattr(self, name)
             self._require(len(channels) > 0 and min(channels) > 0, name, "positive numbers of channels")
-        for name in ("per_cell", "expansion"):
-            self._require(getattr(self, name) > 0, name, "a positive number")
+        self._require(self.expansion > 0, "expansion", "a positive number")
+        power = self.per_cell > 0 and self.per_cell.bit_count() == 1
+        self._require(power and self.per_cell < self._halvings, "per_cell", f"1, 2, 4 ... below {self._halvings}")
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        doublings = (self._halvings // self.per_cell).bit_length() - 1
+        expected = f"{doublings} channels, as {len(self.encoder)} levels of the encoder at {self.per_cell} per cell ask"
+        self._require(len(self.decoder) == doublings, "decoder", expected)
+        flat = self.architecture == "c2d"
+        for name in ("rows", "columns") if flat else ("rows", "columns", "slices"):
+            expected = f"a multiple of {2**doublings}, for {doublings} doublings"
+            self._require(getattr(self, name) % 2**doublings == 0, name, expected)
+        self._require(not flat or self.bottleneck[1:] != (1, 1), "encoder", "a deepest level of more than one pixel")
+
+    @property
+    def _halvings(self) -> int:
+        """The factor between the input and the encoder's last level."""
+        return int(2 ** len(self.encoder))
 
     def _require(self, holds: bool, name: str, expected: str) -> None:
         if not holds:
@@ -75,6 +94,18 @@ class Contract:
         """Width and height of the network's input, pixels."""
         return self.columns * self.per_cell, self.rows * self.per_cell
 
+    @property
+    def bottleneck(self) -> tuple[int, int, int]:
+        """Slices (of no use where there are no volumes), rows and columns where the decoder begins."""
+        factor = 2 ** len(self.decoder)
+        return self.slices // factor, self.rows // factor, self.columns // factor
+
+    @property
+    def skips(self) -> tuple[int, ...]:
+        """Channels of the encoder's map of the size that each doubling comes to; 0 where there is none."""
+        shallower = self.encoder[-2::-1][: len(self.decoder)]
+        return shallower + (0,) * (len(self.decoder) - len(shallower))
+
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads back to an equal contract."""
         return json.dumps(asdict(self))
@@ -83,3 +114,31 @@ class Contract:
     def from_json(cls, text: str) -> "Contract":
         """Reads `to_json`'s text. Raises InputError for text that is no JSON object, unknown keys and bad values."""
         return read_contract(cls, text)
+
+
+def _on(grid: Fruxel, **others: Any) -> Contract:
+    """A contract of a grid whose principal point is the middle."""
+    values = asdict(grid)
+    del values["principal"]
+    return Contract(**values, **others)
+
+
+_TOY = Fruxel(near=2.0, far=12.0, slices=32, rows=32, columns=32, alpha=40.0)
+_PAPER_ENCODER = (32, 64, 128, 256, 256, 256, 256, 256)
+
+PRESETS = {
+    "street": Contract(),
+    "ssz-street": Contract(architecture="ssz", decoder=(192, 96, 48, 24)),
+    "ssz128": _on(
+        PAPER,
+        architecture="ssz",
+        encoder=_PAPER_ENCODER,
+        decoder=(256, 256, 256, 128, 64, 32, 16),
+        order="depthwise_first",
+    ),
+    "c2d128": _on(PAPER, encoder=(32, 64, 128, 256, 256)),
+    "zgan128": _on(PAPER, architecture="zgan", encoder=_PAPER_ENCODER, decoder=(256, 256, 256, 256, 128, 64, 32)),
+    "toy32": _on(_TOY, encoder=(16, 32, 64, 96, 128), decoder=(96, 64, 48, 48)),
+    "ssz-toy32": _on(_TOY, architecture="ssz", encoder=(16, 32, 64, 96, 128, 128), decoder=(128, 96, 64, 32, 16)),
+}
+"""Contracts that recipes begin with. "street" is the released one; those of 128 cells have the paper's grid."""

@@ -1,0 +1,131 @@
+"""SSZ's losses (section 3.3): named terms, and one visible weighted sum for each of the two networks.
+
+Certificates are what a discriminator gives: (B, channels, u, v, w), the first channel the logit of "real", the others,
+where there are any, a pose (`pose_codec`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssz_ros.pose_codec import PoseGrid
+from voxbox_core.errors import InputError
+from voxbox_core.losses import weighted_sum
+from voxbox_core.voxels import UNKNOWN
+
+_EMPTY_CELL = 0.1  # what a cell of a certificate counts that holds no object
+_TURN = 0.1  # what a rotation counts beside a translation of the grid's depth
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term. The paper does not tell its own.
+
+    nll, adversarial, pose: of the generator.  real, fake, real_pose: of the discriminator, which learns poses from true
+    volumes alone.
+    Raises InputError on a negative weight.
+    """
+
+    nll: float = 1.0
+    adversarial: float = 0.01
+    pose: float = 0.5
+    real: float = 1.0
+    fake: float = 1.0
+    real_pose: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise InputError(f"loss weight {name}", value, "a number, 0 or more", "Correct it.")
+
+
+def generator_total(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """What G minimises: nll L_nll + adversarial L_adv + pose L_pose, of the terms that are there.
+
+    Raises InputError, with every term's value, when it is not finite.
+    """
+    known = {"nll": weights.nll, "adversarial": weights.adversarial, "pose": weights.pose}
+    return weighted_sum(terms, known)
+
+
+def discriminator_total(terms: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """What D minimises: real L_real + fake L_fake + real_pose L_pose, of the terms that are there.
+
+    Raises InputError, with every term's value, when it is not finite.
+    """
+    known = {"real": weights.real, "fake": weights.fake, "pose": weights.real_pose}
+    return weighted_sum(terms, known)
+
+
+def class_weights(frequency: Tensor) -> Tensor:
+    """Weights of the classes from their share of the known cells, (n,): 1 / sqrt(p + 1e-4), of mean 1 over the classes
+    that occur, within [0.1, 10]; 0 for those that do not. The paper does not tell its own."""
+    present = frequency > 0
+    rare = torch.where(present, (frequency + 1e-4).rsqrt(), 0.0)
+    mean = rare.sum() / present.sum().clamp(min=1)
+    return torch.where(present, (rare / mean.clamp(min=1e-12)).clamp(0.1, 10.0), 0.0)
+
+
+def voxel_nll(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Class-weighted mean of -log B(f) over the cells (equation 2, by its evident intent), float32; 0 of no known cell.
+
+    logits: (B, n, slices, rows, columns).  labels: (B, slices, rows, columns) uint8, UNKNOWN ones do not count.
+    weights: (n,) float32, of each class.
+    """
+    summed = F.cross_entropy(
+        logits.float().flatten(2), labels.flatten(1).long(), weights, ignore_index=UNKNOWN, reduction="sum"
+    )
+    count = torch.bincount(labels.flatten(), minlength=UNKNOWN + 1)[: len(weights)]
+    return summed / (count * weights).sum().clamp(min=1e-12)
+
+
+def realness(certificate: Tensor, real: bool, targets: Mapping[str, Tensor] | None) -> Tensor:
+    """Binary cross entropy of a certificate against one answer in all of its cells, as a PatchGAN's.
+
+    targets: `PoseGrid.encode`'s; cells without objects then count less. None: all count alike.
+    """
+    logit = certificate[:, 0].float()
+    weight = torch.ones_like(logit) if targets is None else targets["object"].float().clamp(min=_EMPTY_CELL)
+    loss = F.binary_cross_entropy_with_logits(logit, torch.full_like(logit, float(real)), reduction="none")
+    return (loss * weight).sum() / weight.sum()
+
+
+def stable_pose(certificate: Tensor, targets: Mapping[str, Tensor], grid: PoseGrid) -> Tensor:
+    """|t^ - t|^2 / far^2 + 0.1 of the rotation's error, mean over the cells of objects; 0 without any.
+
+    Not of the paper, whose `paper_pose` learns no rotation. The rotation's error is 1 - <q^, q>^2 of quaternions, half
+    the squared distance of coded yaws; classes without a front have none.
+    """
+    found = grid.decode(certificate.float())
+    distance = (found["translation"] - targets["translation"]).square().sum(1) / grid.fruxel.far**2
+    agree = (found["rotation"] * targets["rotation"]).sum(1)
+    turn = 1 - (agree.square() if grid.rotation == "quaternion" else agree)
+    each = distance + _TURN * turn * targets["rotates"]
+    return _over_objects(each, targets["object"])
+
+
+def paper_pose(certificate: Tensor, targets: Mapping[str, Tensor], grid: PoseGrid) -> Tensor:
+    """||R(q^) t^ - R(q) t||^2 / far^2 (equation 3, with lengths in parts of the grid's depth), mean over the cells of
+    objects; 0 without any. Raises InputError unless the grid's rotations are quaternions."""
+    if grid.rotation != "quaternion":
+        raise InputError("rotation of the pose loss of the paper", grid.rotation, "quaternion", "Use the stable one.")
+    found = grid.decode(certificate.float())
+    error = _turned(found["rotation"], found["translation"]) - _turned(targets["rotation"], targets["translation"])
+    return _over_objects(error.square().sum(1) / grid.fruxel.far**2, targets["object"])
+
+
+POSE_LOSSES = {"stable": stable_pose, "paper": paper_pose}
+
+
+def _over_objects(each: Tensor, objects: Tensor) -> Tensor:
+    return (each * objects).sum() / objects.sum().clamp(min=1)
+
+
+def _turned(quaternion: Tensor, vector: Tensor) -> Tensor:
+    """Vectors (B, 3, ...) turned by unit quaternions (B, 4, ...) w x y z."""
+    w, axis = quaternion[:, :1], quaternion[:, 1:]
+    across = torch.linalg.cross(axis, vector, dim=1)
+    return vector + 2 * (w * across + torch.linalg.cross(axis, across, dim=1))

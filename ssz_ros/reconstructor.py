@@ -180,12 +180,12 @@ def _overlaps(low: float, high: float, count: int) -> np.ndarray:
 
 def load_deployed(file: Path) -> DeployedModule:
     """The deployed graph with trained weights, as a torch module. Raises InputError when the file is not SSZ's."""
-    from ssz_ros.generator import Generator  # PyTorch: a node that runs another engine is lighter without
-    from ssz_ros.network import Deployed
+    from ssz_ros.network import Deployed, build  # PyTorch: a node that runs another engine is lighter without
     from voxbox_core import weights
 
     stored = weights.load(file)
-    network = Generator(Contract.from_json(stored.contract))
+    contract = Contract.from_json(stored.contract)
+    network = build(contract)
     weights.load_into(network, stored)
-    metadata = {"system": SYSTEM, "contract": network.contract.to_json()}
+    metadata = {"system": SYSTEM, "contract": contract.to_json()}
     return DeployedModule(Deployed(network).eval(), Deployed.OUTPUTS, metadata)

@@ -22,6 +22,7 @@ VERBS = {
     "export": "turn trained weights into a released model",
     "benchmark": "measure speed, by stage and by backend",
     "bag": "look into, make and play ROS 2 bags",
+    "voxels": "make semantic voxels of real data, and look at them",
 }
 MODULES = {
     "demo": "voxbox.demo.command",
@@ -31,6 +32,7 @@ MODULES = {
     "export": "voxbox.export.command",
     "benchmark": "voxbox.benchmark.command",
     "bag": "voxbox.bag.command",
+    "voxels": "voxbox.voxels.command",
 }
 INPUT_ERROR, INTERRUPTED = 2, 130
 

@@ -7,6 +7,7 @@
   voxbox evaluate point-detr3d --data kitti/full kitti/lidar_only --format kitti
   voxbox evaluate point-detr3d --data data/rig-val --fused point-detr3d-street-assist
   voxbox evaluate point-detr3d-assist --data data/rig-val
+  voxbox evaluate ssz-rays --data kitti/full --out out/rays
   voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
 
 Results are average precisions in percent under keys such as Car/3d/0.7/moderate: class, metric (2d, aos, bev, 3d), IoU
@@ -39,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     _configure_assist(
         systems.add_parser("point-detr3d-assist", help="click on objects and judge the boxes", description=__doc__)
+    )
+    _configure_ssz_rays(
+        systems.add_parser("ssz-rays", help="judge SSZ's voxels by a LiDAR beside the camera", description=__doc__)
     )
     _configure_detections(
         systems.add_parser("detections", help="score KITTI result files, without a network", description=__doc__)
@@ -102,6 +106,21 @@ def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:
     parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
     parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
+
+
+def _configure_ssz_rays(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="frames with a camera and a LiDAR")
+    parser.add_argument(
+        "--format", choices=("kitti", "nuscenes"), default="kitti", help="of the folder (default kitti)"
+    )
+    parser.add_argument("--model", default="ssz-street", help="released model's name or folder (default ssz-street)")
+    parser.add_argument(
+        "--prior", type=Path, metavar="FILE", help="fruxel file to judge beside it, of the model's grid"
+    )
+    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 

@@ -8,11 +8,9 @@ import numpy as np
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.kitti import KittiFolder
 from voxbox_core.datasets.kitti_rig import HEIGHT
-from voxbox_core.datasets.lidar_voxels import Returns, Scene, fill, poses
+from voxbox_core.datasets.lidar_voxels import LidarFrame, Returns, Scene
 from voxbox_core.datasets.sample import Sample
-from voxbox_core.datasets.voxel_sample import VoxelSample
 from voxbox_core.errors import InputError
-from voxbox_core.fruxel import Fruxel
 from voxbox_core.voxels import CLASSES, UNKNOWN
 
 SEMANTIC = MappingProxyType(
@@ -30,38 +28,29 @@ SEMANTIC = MappingProxyType(
 """What KITTI's types are here. Others, as Misc, are something unknown."""
 
 
-class KittiVoxels:
-    """The frames of a KITTI layout that have a cloud, as VoxelSamples with KITTI's own image and camera.
+class KittiFrames:
+    """The frames of a KITTI layout that have a cloud: `frames[i]`, `len(frames)`, `names`.
 
-    fruxel: the grid.  names: of the frames.  skipped: how many have no cloud.
-    Raises InputError when the folder or a frame lacks what it needs.
+    skipped: how many have no cloud.  Raises InputError when the folder or a frame lacks what it needs.
     """
 
-    def __init__(self, root: Path | str, fruxel: Fruxel) -> None:
+    def __init__(self, root: Path | str) -> None:
         whole = KittiFolder(root, points=False)
         clouds = {path.stem for path in (whole.root / "velodyne").glob("*.bin")}
         self.names = tuple(name for name in whole.names if name in clouds)
         if not self.names:
             raise InputError(f"folder {whole.root / 'velodyne'}", "without clouds", ".bin files", "Check the path.")
         self.skipped = len(whole) - len(self.names)
-        self.scenes = self.names  # which drive a frame is of, KITTI does not tell
-        self.fruxel = fruxel
         self._folder = KittiFolder(root, self.names)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> VoxelSample:
+    def __getitem__(self, index: int) -> LidarFrame:
         sample = self._folder[index]
-        scene = kitti_scene(sample)
-        return VoxelSample(
-            name=sample.name,
-            image=sample.image,
-            camera=sample.camera,
-            voxels=fill(scene, self.fruxel),
-            poses=None if sample.boxes is None else poses(scene.boxes, scene.label, self.fruxel),
-            scene=sample.name,
-        )
+        # Which drive a frame is of, KITTI does not tell.
+        labelled = sample.boxes is not None
+        return LidarFrame(sample.name, sample.image, sample.camera, kitti_scene(sample), labelled, drive=sample.name)
 
 
 def kitti_scene(sample: Sample) -> Scene:

@@ -14,7 +14,7 @@ from voxbox_core.errors import InputError
 _CELL = 1.0  # m
 _ASIDE, _AHEAD = 40.0, 60.0  # m about the camera that the map covers
 _LOW = 0.9  # quantile of y, which points down, that stands for the lowest returns of a cell
-_LEAST = 3  # returns of a cell, for its lowest to mean something
+_LEAST = 3  # returns of a cell, for them to mean something
 _ROUNDS = 12
 _START, _END = (0.6, 0.04), (0.12, 0.01)  # m, and m per m away: how far off a place may be and count for the plane
 _OFFSET = (0.3, 0.015)  # likewise, for the map above the plane
@@ -94,10 +94,10 @@ def _lows(points: np.ndarray, flat: np.ndarray) -> np.ndarray:
 
 
 def _medians(offset: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each place of the map, the median and whether there are returns."""
+    """Of each place of the map, the median and whether there are enough returns."""
     median, seen = np.zeros(_SHAPE), np.zeros(_SHAPE, bool)
     order, starts, counts = _groups(flat)
-    for s, n in zip(starts, counts):
+    for s, n in zip(starts[counts >= _LEAST], counts[counts >= _LEAST]):
         place = divmod(int(flat[order[s]]), _SHAPE[1])
         median[place], seen[place] = np.median(offset[order[s : s + n]]), True
     return median, seen

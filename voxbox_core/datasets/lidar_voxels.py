@@ -14,8 +14,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from voxbox_core.boxes import Axes, Boxes3D
+from voxbox_core.camera import Camera
 from voxbox_core.datasets.lidar_ground import GroundMap, ground_map
-from voxbox_core.datasets.voxel_sample import Poses
+from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
 from voxbox_core.ray_cells import crossed
@@ -57,13 +58,14 @@ class Scene:
     """What is known of one frame, in the camera frame.
 
     returns: of the LiDAR.  boxes: Axes.OPTICAL, and label: (N,) uint8, what fills each: indices into CLASSES, UNKNOWN
-    for things that are none of them.  ground: their height map.
+    for things that are none of them.  ground: its height map.  height: of the camera above the ground, as given, m.
     """
 
     returns: Returns
     boxes: Boxes3D
     label: np.ndarray
     ground: GroundMap
+    height: float
 
     @classmethod
     def of(cls, returns: Returns, boxes: Boxes3D, label: np.ndarray, height: float) -> "Scene":
@@ -73,7 +75,7 @@ class Scene:
         flat = ~inside(returns.points, boxes).any(0)
         if returns.label is not None:
             flat &= returns.label == _GROUND
-        return cls(returns, boxes, label, ground_map(returns.points[flat], height))
+        return cls(returns, boxes, label, ground_map(returns.points[flat], height), height)
 
     @property
     def on_ground(self) -> np.ndarray:
@@ -147,10 +149,41 @@ def _fill_box(place: np.ndarray, axis: np.ndarray, box: Boxes3D) -> None:
         place[first:last] |= inside(part.reshape(-1, 3), box)[0].reshape(part.shape[:3])
 
 
-def poses(boxes: Boxes3D, label: np.ndarray, fruxel: Fruxel) -> Poses:
-    """6D poses of the boxes of a class whose centre is in the grid.  label: (N,) as in `Scene`."""
-    kept = (label != UNKNOWN) & fruxel.locate(boxes.center)[1]
-    chosen = boxes[kept]
+def poses(scene: Scene, fruxel: Fruxel) -> Poses:
+    """6D poses of the boxes that have a class and whose centre is in the grid."""
+    kept = (scene.label != UNKNOWN) & fruxel.locate(scene.boxes.center)[1]
+    chosen = scene.boxes[kept]
     turns = np.roll(Rotation.from_matrix(chosen.rotation()).as_quat(), 1, -1) if len(chosen) else np.zeros((0, 4))
     turns = turns * np.where(turns[:, :1] < 0, -1, 1)
-    return Poses(label[kept].astype(np.int64), chosen.center, turns, chosen.size)
+    return Poses(scene.label[kept].astype(np.int64), chosen.center, turns, chosen.size)
+
+
+@dataclass(frozen=True)
+class LidarFrame:
+    """An image and what else is known of what it shows.
+
+    name, image, camera, world_from_camera, drive (there: scene), stamp: as of VoxelSample.  labelled: whether somebody
+    labelled the scene's boxes.
+    """
+
+    name: str
+    image: np.ndarray
+    camera: Camera
+    scene: Scene
+    labelled: bool
+    world_from_camera: np.ndarray | None = None
+    drive: str = ""
+    stamp: float | None = None
+
+    def sample(self, fruxel: Fruxel) -> VoxelSample:
+        """In a grid, with its image as it is."""
+        return VoxelSample(
+            name=self.name,
+            image=self.image,
+            camera=self.camera,
+            voxels=fill(self.scene, fruxel),
+            poses=poses(self.scene, fruxel) if self.labelled else None,
+            world_from_camera=self.world_from_camera,
+            scene=self.drive,
+            stamp=self.stamp,
+        )

@@ -12,12 +12,10 @@ import numpy as np
 
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.datasets.kitti_rig import to_camera
-from voxbox_core.datasets.lidar_voxels import Returns, Scene, fill, poses
+from voxbox_core.datasets.lidar_voxels import LidarFrame, Returns, Scene
 from voxbox_core.datasets.nuscenes import CATEGORIES, NuScenes, read_json
 from voxbox_core.datasets.rig import RigSample, View
-from voxbox_core.datasets.voxel_sample import VoxelSample
 from voxbox_core.errors import InputError
-from voxbox_core.fruxel import Fruxel
 from voxbox_core.voxels import CLASSES, UNKNOWN
 
 SEMANTIC = MappingProxyType(
@@ -50,51 +48,46 @@ VAN_LENGTH, VAN_HEIGHT = 4.9, 1.9
 """m: a car beyond either is a van, which nuScenes does not tell apart."""
 
 
-class NuScenesVoxels:
-    """Key frames of a folder, once for each camera, as VoxelSamples with the camera's own image.
+class NuScenesFrames:
+    """Key frames of a folder, once for each camera: `frames[i]`, `len(frames)`, `names`, key frame and camera.
 
-    root: a data set with tables and files, or a folder with info.json.  fruxel: the grid.
-    cameras: names of those to take, all when None.
-    names: of the samples, key frame and camera.  scenes: the drive of each.
+    root: a data set with tables and files, or a folder with info.json.  cameras: names of those to take, all when None.
     Raises InputError where tables, files or cameras are absent or damaged.
     """
 
-    def __init__(self, root: Path | str, fruxel: Fruxel, cameras: tuple[str, ...] | None = None) -> None:
-        self._frames = NuScenes(root, {name: name for name in SEMANTIC})
+    def __init__(self, root: Path | str, cameras: tuple[str, ...] | None = None) -> None:
+        self._moments = NuScenes(root, {name: name for name in SEMANTIC})
         self._kinds = _Kinds.of(Path(root))
-        self.fruxel = fruxel
-        everywhere = tuple(view.name for view in self._frames[0].views)
+        everywhere = tuple(view.name for view in self._moments[0].views)
         self.cameras = everywhere if cameras is None else cameras
         if missing := sorted(set(self.cameras) - set(everywhere)):
             raise InputError("cameras", missing, f"some of {everywhere}", "Correct their names.")
-        self._places = [(i, camera) for i in range(len(self._frames)) for camera in self.cameras]
-        self.names = tuple(f"{self._frames.names[i]}_{camera}" for i, camera in self._places)
-        self.scenes = tuple(self._frames.scenes[i] for i, _ in self._places)
+        self._places = [(i, camera) for i in range(len(self._moments)) for camera in self.cameras]
+        self.names = tuple(f"{self._moments.names[i]}_{camera}" for i, camera in self._places)
         self._last: tuple[int, RigSample] | None = None  # cameras of a key frame come one after another
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> VoxelSample:
+    def __getitem__(self, index: int) -> LidarFrame:
         place, camera = self._places[index]
         if self._last is None or self._last[0] != place:
-            self._last = (place, self._frames[place])
-        frame = self._last[1]
-        view = next((v for v in frame.views if v.name == camera), None)
+            self._last = (place, self._moments[place])
+        moment = self._last[1]
+        view = next((v for v in moment.views if v.name == camera), None)
         if view is None:
-            raise InputError(f"camera {camera} of {frame.name}", "absent", "one in every key frame", "Leave it out.")
-        kinds = None if self._kinds is None else self._kinds.read(frame.name, len(frame.points))
-        scene = rig_scene(frame, view, kinds)
-        world = frame.world_from_lidar
-        return VoxelSample(
+            raise InputError(f"camera {camera} of {moment.name}", "absent", "one in every key frame", "Leave it out.")
+        kinds = None if self._kinds is None else self._kinds.read(moment.name, len(moment.points))
+        world = moment.world_from_lidar
+        return LidarFrame(
             name=self.names[index],
             image=view.image,
             camera=view.camera,
-            voxels=fill(scene, self.fruxel),
-            poses=None if frame.boxes is None else poses(scene.boxes, scene.label, self.fruxel),
+            scene=rig_scene(moment, view, kinds),
+            labelled=moment.boxes is not None,
             world_from_camera=None if world is None else world @ np.linalg.inv(view.camera_from_lidar),
-            scene=self.scenes[index],
-            stamp=frame.stamp,
+            drive=self._moments.scenes[place],
+            stamp=moment.stamp,
         )
 
 

@@ -1,0 +1,140 @@
+"""`voxbox evaluate ssz-rays`: real frames, where nobody has voxels as truth: SSZ's against a LiDAR's rays."""
+
+import argparse
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ssz_ros.reconstructor import SSZ, align
+from voxbox.evaluation.ray_pictures import picture
+from voxbox_core.datasets.kitti_voxels import KittiFrames
+from voxbox_core.datasets.lidar_voxels import SUBSLICES, LidarFrame, Scene, fill, inside
+from voxbox_core.datasets.nuscenes_voxels import NuScenesFrames
+from voxbox_core.errors import InputError
+from voxbox_core.fruxel import Fruxel
+from voxbox_core.fruxel_file import load
+from voxbox_core.metrics.voxel_rays import KINDS, Measured, RayCounts, agreement, scores
+from voxbox_core.metrics.voxels import RINGS
+from voxbox_core.ros.models import model_path
+from voxbox_core.voxels import AIR, CLASSES, UNKNOWN, Voxels
+
+FORMATS: Mapping[str, Callable[[Path], KittiFrames | NuScenesFrames]] = {
+    "kitti": KittiFrames,
+    "nuscenes": NuScenesFrames,
+}
+_MODEL, _FLAT, _AIR, _PRIOR = "model", "flat ground", "air alone", "prior"
+_COLUMNS = [f"{kind} {how}" for kind in KINDS for how in ("in", "near")] + ["free occupied"]
+
+
+def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
+    """Prints a table and returns shares by whose voxels they are. Raises InputError."""
+    _check(args)
+    frames = FORMATS[args.format](args.data)
+    chosen = _chosen(frames.names, names)[: args.limit]
+    reconstruct = SSZ.open(model_path(args.model), args.backend, args.threads)
+    fruxel = reconstruct.contract.fruxel
+    prior = None if args.prior is None else load(args.prior, fruxel)
+    shown = set(np.linspace(0, len(chosen) - 1, min(args.examples, len(chosen))).astype(int).tolist())
+    totals: dict[str, RayCounts] = {}
+    for number, index in enumerate(tqdm(chosen, "judging", unit="frame")):
+        frame = frames[index]
+        found = reconstruct(frame.image, frame.camera)
+        truth = measured(frame.scene, fruxel)
+        for name, voxels in {_MODEL: found, **baselines(found, frame.scene.height, prior)}.items():
+            counts = agreement(voxels, truth)
+            totals[name] = counts if name not in totals else totals[name] + counts
+        if folder is not None and number in shown:
+            _draw(folder / "examples" / f"{frame.name}.jpg", frame, found, reconstruct.contract.per_cell)
+    found_scores = {name: scores(counts) for name, counts in totals.items()}
+    print(_table(found_scores, len(chosen)))
+    cells = {kind: int(n) for kind, n in zip(KINDS, totals[_MODEL].hits[:, 0].sum(-1))}
+    return {
+        **{name: _without_nan(values) for name, values in found_scores.items()},
+        "frames": len(chosen),
+        "count": {**cells, "free": int(totals[_MODEL].free[0].sum())},
+        "model_name": args.model,
+        "backend": reconstruct.backend,
+        "precision": reconstruct.precision,
+    }
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name, least in (("limit", 1), ("examples", 0), ("threads", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
+
+
+def _chosen(there: Sequence[str], names: Sequence[str] | None) -> list[int]:
+    """Indices of the frames to judge."""
+    if names is None:
+        return list(range(len(there)))
+    if missing := sorted(set(names) - set(there)):
+        raise InputError(f"frame {missing[0]}", "absent", "a frame with a cloud", "Check the frame list.")
+    return [there.index(name) for name in names]
+
+
+def measured(scene: Scene, fruxel: Fruxel) -> Measured:
+    """What the LiDAR says of a grid. Free are the cells that rays crossed, without those on the way into the ground or
+    into a box, and those with returns in them."""
+    points, cars = scene.returns.points, scene.label == CLASSES.index("car")
+    return Measured(
+        fruxel=fruxel,
+        points=points,
+        obstacle=~scene.on_ground,
+        car=np.asarray(inside(points, scene.boxes[cars]).any(0)),
+        free=fill(scene, fruxel).labels == AIR,
+    )
+
+
+def baselines(found: Voxels, height: float, prior: Voxels | None) -> dict[str, Voxels]:
+    """What knows nothing of the image, unknown where `found` is.
+
+    height: of the camera above the ground, m, which is flat and level then; in a slice it is looked for as deep as
+    `fill` does.
+    """
+    fruxel = found.fruxel
+    depth = fruxel.plane(np.arange(fruxel.slices) + 1 - 0.5 / SUBSLICES)
+    down = (np.arange(fruxel.rows) + 0.5 - fruxel.principal[1]) / fruxel.focal
+    ground = (down * depth[:, None] > height)[..., None]
+    flat = np.broadcast_to(np.where(ground, CLASSES.index("ground"), AIR), fruxel.shape).astype(np.uint8)
+    rivals = {_FLAT: flat, _AIR: np.zeros_like(flat)} | ({} if prior is None else {_PRIOR: prior.labels})
+    unknown = found.labels == UNKNOWN
+    return {name: Voxels(np.where(unknown, np.uint8(UNKNOWN), labels), fruxel) for name, labels in rivals.items()}
+
+
+def _draw(path: Path, frame: LidarFrame, found: Voxels, per_cell: int) -> None:
+    """Write one frame's picture."""
+    sample = frame.sample(found.fruxel)
+    fine = 4 * per_cell
+    image = align(frame.image, frame.camera, found.fruxel, fine).image
+    sample = replace(sample, image=image, camera=found.fruxel.camera(fine))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture(sample, found, frame.scene)[..., ::-1])
+
+
+def _table(found: Mapping[str, Mapping[str, float]], frames: int) -> str:
+    """Shares in percent: a line for the model and each baseline, then the model and the flat ground by distance."""
+    width = max(map(len, found)) + 2
+    head = "".join(f"{name:>16}" for name in _COLUMNS)
+    lines = [f"{frames} frames, shares in percent", f"{'':{width}}{head}"]
+    lines += [f"{name:{width}}" + "".join(_cell(v[column]) for column in _COLUMNS) for name, v in found.items()]
+    for name in (_MODEL, _FLAT):
+        rings = [f"{nearest:g}-{farthest:g} m" for nearest, farthest in RINGS]
+        there = [ring for ring in rings if f"{_COLUMNS[0]}/{ring}" in found[name]]
+        lines += ["", f"{name}, by distance"]
+        lines += [f"{r:{width}}" + "".join(_cell(found[name][f"{c}/{r}"]) for c in _COLUMNS) for r in there]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(share: float) -> str:
+    return f"{'-':>16}" if math.isnan(share) else f"{100 * share:16.2f}"
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(v) else round(v, 5) for name, v in values.items()}

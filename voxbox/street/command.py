@@ -6,6 +6,9 @@
   voxbox street rig data/rig-train --frames 8000 --seed 0 --jobs 2
   voxbox street rig data/rig-val --frames 500 --moments 1 --seed 1000000 --cameras 4
   voxbox street rig rig.mcap --format mcap --drive --frames 100 --seed 7 --cameras 6 --beams 32
+  voxbox street voxels data/voxels-train --frames 8000 --seed 0 --jobs 2
+  voxbox street voxels data/voxels-val --frames 500 --moments 1 --seed 1000000
+  voxbox street voxels drive.voxels --drive --frames 100 --seed 7
   voxbox street sheet sheet.png --frames 12
 
 The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to
@@ -23,6 +26,7 @@ from tqdm import tqdm
 
 from voxbox.street.plan import Plan
 from voxbox.street.rig import configure_rig, render_rig
+from voxbox.street.voxels import configure_voxels, render_voxels
 from voxbox_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +64,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "rig", help="render what a LiDAR and the cameras around it see, into a folder", formatter_class=_Help
     )
     configure_rig(rig)
+    voxels = verbs.add_parser(
+        "voxels", help="render images with the voxels before their camera, into a folder", formatter_class=_Help
+    )
+    configure_voxels(voxels)
     sheet = verbs.add_parser(
         "sheet", help="one picture of many frames with their boxes, for eyes", formatter_class=_Help
     )
@@ -85,7 +93,7 @@ def run(args: argparse.Namespace) -> dict:
     """Returns what was written and how fast. Raises InputError."""
     if args.jobs < 1:
         raise InputError("number of processes", args.jobs, "at least 1", "Give --jobs.")
-    return {"render": render, "rig": render_rig, "sheet": sheet}[args.street_verb](args)
+    return {"render": render, "rig": render_rig, "voxels": render_voxels, "sheet": sheet}[args.street_verb](args)
 
 
 def render(args: argparse.Namespace) -> dict:

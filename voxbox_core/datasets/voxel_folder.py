@@ -21,12 +21,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from voxbox_core import fruxel_file
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 from voxbox_core.fruxel import Fruxel
-from voxbox_core.voxels import Voxels
 
 FORMAT = "voxbox voxels 1"
 CHANNEL = "CAM_FRONT"
@@ -71,7 +71,7 @@ class VoxelWriter:
             self._record(name).unlink(missing_ok=True)
             quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if self.suffix == ".jpg" else []
             _write(self.folder / image, _encoded(self.suffix, sample.image[..., ::-1], quality))
-            _write_voxels(self.folder / fruxel, sample.voxels)
+            fruxel_file.save(self.folder / fruxel, sample.voxels)
             if sample.depth is not None:
                 _write(self.folder / depth, _encoded(".png", _counted(sample.depth, unit), _FAST_PNG))
             _write(self._record(name), json.dumps(record).encode())
@@ -115,7 +115,7 @@ class VoxelFolder:
                 name=self.names[i],
                 image=_read_image(self.folder / record["image"]),
                 camera=Camera(np.array(record["intrinsics"]), record["width"], record["height"]),
-                voxels=_read_voxels(self.folder / record["voxels"], self.fruxel),
+                voxels=fruxel_file.load(self.folder / record["voxels"], self.fruxel),
                 depth=None if unit is None else _read_depth(self.folder / record["depth"], unit),
                 poses=None if "poses" not in record else poses_of(record),
                 world_from_camera=_matrix(record.get("world_from_camera")),
@@ -207,19 +207,6 @@ def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
-
-
-def _write_voxels(path: Path, voxels: Voxels) -> None:
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, labels=voxels.labels, fruxel=np.array(voxels.fruxel.to_json()))
-
-
-def _read_voxels(path: Path, expected: Fruxel) -> Voxels:
-    with np.load(path, allow_pickle=False) as arrays:
-        found = Fruxel.from_json(str(arrays["fruxel"]))
-        if found != expected:
-            raise InputError(f"grid of {path}", found, f"the first frame's, {expected}", "Keep grids apart.")
-        return Voxels(arrays["labels"], found)
 
 
 def _counted(depth: np.ndarray, unit: float) -> np.ndarray:

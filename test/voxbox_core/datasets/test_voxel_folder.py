@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from voxbox_core import fruxel_file
 from voxbox_core.datasets import voxel_folder
 from voxbox_core.datasets.voxel_folder import SPLITS, VoxelFolder, VoxelWriter, split_of
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
@@ -112,8 +113,9 @@ def test_a_full_disk_leaves_nothing_of_a_frame(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
         return whole(path)
 
-    monkeypatch.setattr(voxel_folder, "whole_file", full)
-    with pytest.raises(InputError, match="full"):
+    for module in (voxel_folder, fruxel_file):
+        monkeypatch.setattr(module, "whole_file", full)
+    with pytest.raises(InputError, match="full|No space left"):
         writer.write(_sample("after"))
     assert not writer.has("after") and writer.has("before")
     assert {path.stem for path in tmp_path.rglob("*") if path.is_file()} == {"before"}

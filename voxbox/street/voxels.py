@@ -1,0 +1,136 @@
+"""Render images with the voxels before their camera: `voxbox street voxels`."""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from voxbox.street.folder import claim
+from voxbox.street.plan import Plan
+from voxbox.street.workers import film
+from voxbox_core.datasets.street.layout import StreetSettings, build_scene
+from voxbox_core.datasets.street.render import Renderer
+from voxbox_core.datasets.street.scene import Scene
+from voxbox_core.datasets.street.voxels import (
+    GRIDS,
+    VoxelScene,
+    VoxelSettings,
+    aligned_sample,
+    build_voxel_scene,
+    sample_of,
+)
+from voxbox_core.datasets.voxel_folder import IMAGES, VoxelWriter
+from voxbox_core.datasets.voxel_sample import VoxelSample
+from voxbox_core.datasets.voxel_tables import write_tables
+
+
+@dataclass(frozen=True)
+class VoxelPlan(Plan):
+    """A Plan whose frames are VoxelSamples.  settings: of the grid and its camera, whose image has its own size; a
+    drive has the images of `voxbox street render --drive` instead, width x height."""
+
+    moments: int = 4
+    beams: int | None = None
+    settings: VoxelSettings = field(default_factory=VoxelSettings)
+
+    def identity(self) -> dict:
+        settings = self.settings
+        grid = {"grid": asdict(settings.grid), "sought": asdict(settings.sought), "per_cell": settings.per_cell}
+        made = {"seed": self.seed, "drive": self.drive, "moments": self.moments}
+        drive = {"rate": self.rate, "width": self.width, "height": self.height} if self.drive else {}
+        as_written: dict = json.loads(json.dumps(made | drive | grid))  # where tuples are lists
+        return as_written
+
+
+class VoxelFilming:
+    """One process's renderer, and the scene it filmed last."""
+
+    def __init__(self, plan: VoxelPlan) -> None:
+        self.plan = plan
+        camera = plan.settings.grid.camera(plan.settings.per_cell)
+        self._renderer = Renderer(camera.width, camera.height)
+        self._scene: tuple[int, VoxelScene] | None = None
+
+    def frame(self, index: int) -> VoxelSample:
+        plan = self.plan
+        seed, moment = plan.moment(index)
+        if self._scene is None or self._scene[0] != seed:
+            self._scene = seed, build_voxel_scene(seed, plan.settings)
+        rng = np.random.default_rng([seed, index % plan.moments])
+        return aligned_sample(self._scene[1], self._renderer, moment, plan.name(index), rng, plan.settings)
+
+
+class DriveFilming:
+    """One process's renderer, and the scene that is driven through: that of `voxbox street render --drive`."""
+
+    def __init__(self, plan: VoxelPlan) -> None:
+        self.plan = plan
+        self._renderer = Renderer(plan.width, plan.height)
+        self._scene: Scene = build_scene(plan.seed, StreetSettings(plan.width, plan.height))
+
+    def frame(self, index: int) -> VoxelSample:
+        plan = self.plan
+        moment = plan.moment(index)[1]
+        frame = self._renderer.render(self._scene, moment)
+        return sample_of(self._scene, frame, moment, plan.name(index), plan.settings.grid, plan.stamp(index))
+
+
+def configure_voxels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--frames", type=int, default=100, help="how many frames")
+    parser.add_argument("--grid", choices=tuple(GRIDS), default="street", help="grid of voxels")
+    parser.add_argument(
+        "--drive", action="store_true", help="the drive of `street render --drive` and its images, not the grid's own"
+    )
+    parser.add_argument(
+        "--moments", type=int, default=VoxelPlan.moments, help="frames of each scene, if it is no drive"
+    )
+    parser.add_argument("--rate", type=float, default=VoxelPlan.rate, help="frames per second of a drive")
+    parser.add_argument("--width", type=int, default=VoxelPlan.width, help="image width of a drive, px")
+    parser.add_argument("--height", type=int, default=VoxelPlan.height, help="image height of a drive, px")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first scene")
+    parser.add_argument("--image", choices=[suffix[1:] for suffix in IMAGES], default="jpg", help="image files")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+
+
+def render_voxels(args: argparse.Namespace) -> dict:
+    """Returns what was written and how fast. Raises InputError."""
+    grid, sought = GRIDS[args.grid]
+    plan = VoxelPlan(
+        frames=args.frames,
+        seed=args.seed,
+        drive=args.drive,
+        moments=args.moments,
+        rate=args.rate,
+        width=args.width,
+        height=args.height,
+        settings=VoxelSettings(grid, sought),
+    )
+    claim(args.out, plan.identity() | {"image": args.image})
+    writer = VoxelWriter(args.out, f".{args.image}")
+    start = time.perf_counter()
+    missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
+    studio = DriveFilming if args.drive else VoxelFilming
+    done = film(plan, missing, writer.write, min(args.jobs, max(len(missing), 1)), studio)
+    for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
+        pass
+    seconds = time.perf_counter() - start
+    speed = len(missing) / seconds
+    write_tables(args.out)
+    print(
+        f"{args.out}: {len(missing)} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes"
+    )
+    return {
+        "out": str(args.out),
+        "frames": plan.frames,
+        "rendered": len(missing),
+        "seconds": seconds,
+        "frames_per_second": speed,
+        "jobs": args.jobs,
+        "plan": plan.identity(),
+    }

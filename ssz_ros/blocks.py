@@ -120,7 +120,7 @@ class PointwiseFirst(nn.Module):
     def __init__(self, channels: int, skip: int, outputs: int) -> None:
         super().__init__()
         self.pointwise = JoinedPointwise(channels, skip, outputs, bias=False)
-        self.inside = nn.BatchNorm3d(outputs)
+        self.inside: nn.Module = nn.BatchNorm3d(outputs)
         self.up = nn.Sequential(leaky(), depthwise_up(outputs), nn.BatchNorm3d(outputs))
 
     def forward(self, volume: Tensor, skip: Tensor | None) -> Tensor:

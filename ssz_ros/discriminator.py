@@ -1,5 +1,7 @@
 """SSZ's Pose6DoF discriminator (section 3.3): whether a volume belongs to an image, and where its objects stand."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,7 +29,7 @@ class Pose6DoF(nn.Module):
         slices, rows, columns = (n >> len(widths) for n in contract.fruxel.shape)
         self.grid = PoseGrid(contract.fruxel, (slices, rows, columns), rotation)
         first = nn.Conv3d(len(contract.classes) + 3, widths[0], 4, 2, 1)
-        stages = [_down(inputs, outputs) for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)]
+        stages = [_down(inputs, outputs) for inputs, outputs in pairwise(widths)]
         self.layers = nn.Sequential(first, leaky(), *stages, nn.Conv3d(widths[-1], self.grid.channels, 1))
 
     def forward(self, image: Tensor, volume: Tensor) -> Tensor:

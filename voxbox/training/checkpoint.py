@@ -1,6 +1,7 @@
 """The state of a run between two steps: enough to go on as if it had never stopped."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ _REMEDY = "Start the run afresh in another folder."
 
 @dataclass(frozen=True)
 class Run:
-    """What changes from step to step."""
+    """What changes from step to step.
+
+    beside: what else has a state, by name: an opponent and its optimiser.
+    """
 
     network: nn.Module
     averaged: AveragedModel
     optimiser: Optimizer
     clock: Clock
+    beside: Mapping[str, nn.Module | Optimizer] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all."""
@@ -35,6 +40,7 @@ class Run:
             "step": self.clock.step,
             "elapsed": self.clock.elapsed,
             "random": torch.get_rng_state(),
+            "beside": {name: other.state_dict() for name, other in self.beside.items()},
         }
         with whole_file(path) as partial:
             torch.save(state, partial)
@@ -46,6 +52,8 @@ class Run:
             self.network.load_state_dict(state["network"])
             self.averaged.load_state_dict(state["averaged"])
             self.optimiser.load_state_dict(state["optimiser"])
+            for name, other in self.beside.items():
+                other.load_state_dict(state["beside"][name])
             self.clock.step, self.clock.resumed = state["step"], state["elapsed"]
             torch.set_rng_state(state["random"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

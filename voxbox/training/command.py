@@ -17,6 +17,7 @@ from km3d_ros.losses import LossWeights
 from voxbox.training.options import add_options, given, make
 from voxbox.training.point_detr3d import command as point_detr3d
 from voxbox.training.recipe import LENGTHS, PARTS, PRESETS, Plan, Recipe
+from voxbox.training.ssz import command as ssz
 from voxbox_core.datasets.augment import Augmentation
 from voxbox_core.errors import InputError
 
@@ -57,12 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(km3d, LossWeights, "losses", losses)
     add_options(km3d, Augmentation, "augmentation")
     point_detr3d.configure(systems)
+    ssz.configure(systems)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, and return where the weights are and what it took."""
     if args.system == "point-detr3d":
         return point_detr3d.run(args)
+    if args.system == "ssz":
+        return ssz.run(args)
     from voxbox.training.km3d import train  # torch and TensorBoard take seconds to import; --help does not need them
 
     result = train(plan_of(args), args.out, args.resume)

@@ -28,12 +28,14 @@ class Average:
         torch._foreach_lerp_(averaged, current, 1 - min(self.decay, (1 + done) / (10 + done)))
 
 
-def optimiser(network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation are not decayed."""
+def optimiser(
+    network: nn.Module, learning_rate: float, weight_decay: float, momentum: float = 0.9
+) -> torch.optim.Optimizer:
+    """AdamW, whose beta 1 is the momentum; biases and normalisation are not decayed."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=learning_rate)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(momentum, 0.999))
 
 
 @contextmanager

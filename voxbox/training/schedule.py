@@ -21,6 +21,12 @@ def stepped_rate(progress: float, drops: tuple[float, ...]) -> float:
     return 0.1 ** sum(progress >= drop for drop in drops)
 
 
+def linear_rate(progress: float, warmup: float) -> float:
+    """Fraction of the peak rate: constant for half of the run, then linearly down to zero (Z-GAN's rule, which SSZ's
+    paper does not contradict); after the same warm-up."""
+    return min(max(progress / warmup, 1e-3) if progress < warmup else 1.0, 2 * (1 - progress))
+
+
 @dataclass
 class Clock:
     """How far a run is. steps or minutes is its whole length; `resumed` is what earlier parts took, s."""

@@ -1,0 +1,1 @@
+"""Training of SSZ: a generator on voxels, alone or against a discriminator that estimates 6D poses."""

@@ -1,0 +1,82 @@
+"""Train SSZ: one image to semantic voxels.
+
+    voxbox train ssz --data DIR --validation DIR --out runs/x --preset street --steps 20000
+
+Stop it with Ctrl-C, go on with --resume. With several processes or GPUs:
+
+    torchrun --nproc-per-node N -m voxbox.cli train ssz …
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from ssz_ros.contract import Contract
+from ssz_ros.losses import LossWeights
+from voxbox.training.options import add_options, given, make
+from voxbox.training.ssz.recipe import PARTS, PRESETS, Plan, Recipe
+from voxbox_core.errors import InputError
+
+CONTRACT_HELP = {
+    "near": "where the grid begins, m",
+    "far": "where it ends, m",
+    "slices": "cells along the depth",
+    "rows": "cells down",
+    "columns": "cells across",
+    "alpha": "horizontal field of view, deg",
+    "spacing": "of the slices: uniform, log or inverse",
+    "per_cell": "pixels of the input along each row and column of cells",
+    "architecture": "c2d, ssz or zgan",
+    "encoder": "channels of the encoder by level, of the stem first",
+    "decoder": "channels of the decoder, from the deepest level up",
+    "expansion": "of the inverted residuals (t)",
+    "inverted_2d": "an encoder of inverted residuals",
+    "inverted_3d": "a decoder of inverted residuals",
+    "order": "of a volumetric block: pointwise_first or depthwise_first, which is the paper's",
+}
+
+
+def configure(systems: Any) -> None:
+    parser = systems.add_parser(
+        "ssz",
+        help="SSZ: one image to semantic voxels",
+        description=__doc__,
+        usage="voxbox train ssz --data DIR [DIR …] --out DIR [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="street", help="start from it (default street)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    add_options(parser, Recipe, "recipe")
+    add_options(parser, Contract, "network", CONTRACT_HELP)
+    add_options(parser, LossWeights, "losses", {name: f"weight of the loss {name}" for name in vars(LossWeights())})
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, and return where the weights are and what it took."""
+    from voxbox.training.ssz.train import train  # torch and TensorBoard take seconds to import; --help needs neither
+
+    result = train(plan_of(args), args.out)
+    if int(os.environ.get("RANK", 0)):  # of torchrun's processes the first one alone reports
+        args.json = None
+    elif result["finished"]:
+        print(f"{result['weights']}: {result['steps']} steps; `voxbox export ssz` makes a model of it")
+    else:
+        print(f"stopped after {result['steps']} steps; --resume goes on")
+    return result
+
+
+def plan_of(args: argparse.Namespace) -> Plan:
+    """The plan that the command line describes. Raises InputError when it cannot be."""
+    record = args.out / "recipe.json"
+    if args.resume:
+        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
+        if changed:
+            raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
+        return Plan.load(record)
+    if record.exists():
+        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
+    preset = PRESETS[args.preset]
+    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in PARTS.items()})

@@ -1,0 +1,129 @@
+"""The recipe of SSZ: everything a researcher may change, with its default, its help and its check."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ssz_ros.contract import Contract
+from ssz_ros.losses import LossWeights
+from voxbox.training.options import option
+from voxbox.training.plans import read_parts
+from voxbox_core.errors import InputError
+from voxbox_core.files import write_json
+from voxbox_core.fruxel import PAPER
+
+SCHEDULES = ("cosine", "linear")
+POSE_LOSSES = ("stable", "paper")
+ROTATIONS = ("double_yaw", "yaw", "quaternion")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Raises InputError on a value that cannot be; the command line makes options from the fields."""
+
+    data: tuple[str, ...] = option((), "training folders of voxels (`voxbox street voxels`)")
+    validation: tuple[str, ...] = option((), "validation folders of voxels")
+    steps: int = option(20000, "optimiser steps")
+    batch: int = option(8, "images per step and process")
+    discriminator: bool = option(False, "train against the Pose6DoF discriminator, too")
+    alone: float = option(0.2, "fraction of the run before the discriminator comes in")
+    pose_loss: str = option("stable", "of the discriminator: stable, or paper (equation 3)")
+    rotation: str = option("double_yaw", "what it says of rotations: double_yaw, yaw, or quaternion as the paper's")
+    learning_rate: float = option(2e-3, "peak learning rate of the generator")
+    discriminator_rate: float = option(2e-4, "peak learning rate of the discriminator")
+    schedule: str = option("cosine", "of the learning rates: cosine, or linear: constant for a half, then down to zero")
+    warmup: float = option(0.05, "fraction of the run with rising learning rates")
+    momentum: float = option(0.9, "AdamW's beta 1 of the generator; the discriminator's is 0.5")
+    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only")
+    clip: float = option(10.0, "largest gradient norm")
+    ema: float = option(0.998, "decay per step of the averaged weights, which are validated and released")
+    precision: str = option("bf16", "of the forward pass: bf16 or fp32; losses are float32")
+    flip: float = option(0.5, "probability of a mirrored world")
+    appearance: float = option(1.0, "variation of colour and tone, sensor faults: 0 none, 1 as much as KM3D's")
+    initial: str = option("", "weights.pt of a former generator to begin with; it begins anew when empty")
+    validate_every: float = option(0.1, "fraction of the run between validations")
+    validation_frames: int = option(200, "most frames per validation, evenly spread")
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
+    kept: int = option(20000, "frames that stay in memory, shrunk and deflated, once they were read")
+    workers: int = option(0, "processes that prepare images; 0 does it in the training process")
+    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
+    seed: int = option(0, "seed of weights, order and augmentation")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", tuple(self.data))
+        object.__setattr__(self, "validation", tuple(self.validation))
+        self._require(len(self.data) > 0, "data", "at least one folder", "Give --data.")
+        for name in ("steps", "batch", "validation_frames", "clip", "learning_rate", "discriminator_rate"):
+            self._require(getattr(self, name) > 0, name, "more than zero")
+        for name in ("weight_decay", "kept", "workers", "threads", "seed", "checkpoint_minutes"):
+            self._require(getattr(self, name) >= 0, name, "zero or more")
+        for name in ("alone", "flip", "appearance"):
+            self._require(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
+        for name in ("warmup", "ema", "momentum"):
+            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
+        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
+        self._require(self.pose_loss in POSE_LOSSES, "pose_loss", f"one of {POSE_LOSSES}")
+        self._require(self.rotation in ROTATIONS, "rotation", f"one of {ROTATIONS}")
+        paper = self.pose_loss != "paper" or self.rotation == "quaternion"
+        self._require(paper, "rotation", "quaternion, with the paper's pose loss")
+        self._require(self.schedule in SCHEDULES, "schedule", f"one of {SCHEDULES}")
+        self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
+
+    def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
+        if not holds:
+            raise InputError(f"recipe value {name}", getattr(self, name), expected, remedy)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a run. Saved as recipe.json with it."""
+
+    contract: Contract
+    recipe: Recipe
+    losses: LossWeights
+
+    def save(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """Reads what `save` wrote. Raises InputError for anything else."""
+        return cls(**read_parts(path, PARTS))
+
+
+PARTS: dict[str, Any] = {"contract": Contract, "recipe": Recipe, "losses": LossWeights}
+"""What a plan is made of; the command line makes options from the fields of each."""
+
+# A preset is what differs from the defaults, part by part.
+Preset = dict[str, dict[str, Any]]
+PRESETS: dict[str, Preset] = {
+    # The released model: a grid as far as a car must look, on the CPU many times a second.
+    "street": {},
+    # The paper's generator on the street's grid, small enough for many runs: for the ablation.
+    "compact": {
+        "contract": {"architecture": "ssz", "encoder": (16, 32, 64, 96, 128), "decoder": (96, 64, 32, 16)},
+        "recipe": {"discriminator": True},
+    },
+    # Grid, order of layers, optimiser and schedule as published, where the paper tells; widths are Z-GAN's.
+    "paper": {
+        "contract": {
+            **{name: getattr(PAPER, name) for name in ("near", "far", "slices", "rows", "columns", "alpha", "spacing")},
+            "architecture": "ssz",
+            "encoder": (32, 64, 128, 256, 256, 256, 256, 256),
+            "decoder": (256, 256, 256, 128, 64, 32, 16),
+            "order": "depthwise_first",
+        },
+        "recipe": {
+            "discriminator": True,
+            "learning_rate": 2e-4,
+            "schedule": "linear",
+            "warmup": 0.0,
+            "momentum": 0.5,
+            "weight_decay": 0.0,
+            "batch": 4,
+            "pose_loss": "paper",
+            "rotation": "quaternion",
+        },
+        "losses": {"nll": 100.0, "adversarial": 1.0, "pose": 1.0},
+    },
+}

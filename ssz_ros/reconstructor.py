@@ -178,8 +178,10 @@ def _overlaps(low: float, high: float, count: int) -> np.ndarray:
     return (np.minimum(high, cell + 1) - np.maximum(low, cell)) > _TOUCHES
 
 
-def load_deployed(file: Path) -> DeployedModule:
-    """The deployed graph with trained weights, as a torch module. Raises InputError when the file is not SSZ's."""
+def load_deployed(file: Path, probability: bool = True) -> DeployedModule:
+    """The deployed graph with trained weights, as a torch module; it tells the labels' probability when asked to.
+
+    Raises InputError when the file is not SSZ's."""
     from ssz_ros.network import Deployed, build  # PyTorch: a node that runs another engine is lighter without
     from voxbox_core import weights
 
@@ -187,5 +189,5 @@ def load_deployed(file: Path) -> DeployedModule:
     contract = Contract.from_json(stored.contract)
     network = build(contract)
     weights.load_into(network, stored)
-    metadata = {"system": SYSTEM, "contract": contract.to_json()}
-    return DeployedModule(Deployed(network).eval(), Deployed.OUTPUTS, metadata)
+    deployed = Deployed(network.eval(), probability)
+    return DeployedModule(deployed.eval(), deployed.outputs, {"system": SYSTEM, "contract": contract.to_json()})

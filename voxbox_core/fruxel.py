@@ -45,6 +45,7 @@ class Fruxel:
         self._require(0 < self.near < np.inf, "near", "m, above 0")
         self._require(self.near < self.far < np.inf, "far", f"m, beyond near ({self.near})")
         for name in ("slices", "rows", "columns"):
+            self._require(isinstance(getattr(self, name), int), name, "a whole number")
             self._require(getattr(self, name) >= 1, name, "at least 1")
         self._require(0 < self.alpha < 180, "alpha", "deg, between 0 and 180")
         self._require(self.spacing in SPACINGS, "spacing", f"one of {SPACINGS}")
@@ -143,7 +144,7 @@ class Fruxel:
     def affine(self, camera: Camera, per_cell: int = 1) -> np.ndarray:
         """(2, 3): pixels of a rectified image by `camera` -> pixels of the image by `self.camera(per_cell)`.
 
-        The optical axes are the same, so that it is a crop and a scale, exact for any principal point (spec A1.4)."""
+        The optical axes are the same, so that it is a crop and a scale, exact for any principal point."""
         moved = self.camera(per_cell).intrinsics @ np.linalg.inv(camera.intrinsics)
         return np.asarray(moved[:2])
 

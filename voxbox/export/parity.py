@@ -1,7 +1,7 @@
 """Whether two engines find the same boxes: compared box by box, by value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -62,3 +62,8 @@ def judge(backend: str, found: Mapping[str, float], tolerance: Mapping[str, floa
             raise InputError(
                 f"{backend}'s difference from PyTorch in {name}", f"{found[name]:.2e}", f"at most {limit:.0e}", remedy
             )
+
+
+def told(result: Mapping[str, Any]) -> str:
+    """How far each backend strays, in a line."""
+    return ", ".join(f"{b} differs by {found['center']:.1e} in position" for b, found in result["parity"].items())

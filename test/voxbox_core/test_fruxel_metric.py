@@ -84,13 +84,17 @@ def test_of_many_small_cubes_the_most_frequent_label_counts():
     assert to_fruxel(labels, grid, cell, samples=4).labels.item() == 2  # 7, 2 and 4 in four of them each
 
 
-def test_a_grid_around_a_frustum_holds_it_all():
-    for fruxel in (PAPER, SMALL, replace(SMALL, principal=(-5.0, 40.0))):
-        grid = MetricGrid.around(fruxel, 0.13)
-        index = np.argwhere(np.ones(fruxel.shape, bool))
-        place = (fruxel.centers(index) - grid.low) / grid.cell
-        assert ((place >= 0) & (place < grid.shape)).all()
-        assert (place.max(0) > np.array(grid.shape) - 6).all() and (place.min(0) < 6).all()
+@pytest.mark.parametrize("principal", [(), (7.5, 9.0), (-5.0, 40.0)])
+def test_a_grid_around_a_frustum_holds_it_and_hardly_more(principal):
+    fruxel = replace(SMALL, principal=principal)
+    grid = MetricGrid.around(fruxel, 0.13)
+    ends = [(i, j, z) for i in (0, fruxel.columns) for j in (0, fruxel.rows) for z in (fruxel.near, fruxel.far)]
+    corners = np.array(
+        [((i - fruxel.principal[0]) * z, (j - fruxel.principal[1]) * z, z * fruxel.focal) for i, j, z in ends]
+    )
+    place = (corners / fruxel.focal - grid.low) / grid.cell
+    assert (place.min(0) > -1e-6).all() and (place.min(0) < 1).all()
+    assert (place.max(0) < np.array(grid.shape) + 1e-6).all() and (place.max(0) > np.array(grid.shape) - 1).all()
 
 
 def test_points_are_the_occupied_cells_with_all_that_is_known_of_them():

@@ -56,9 +56,12 @@ def _mark(cells: np.ndarray, u0: float, v0: float, u1: float, v1: float) -> None
     step_i, step_j = (1 if du > 0 else -1), (1 if dv > 0 else -1)
     until_i = (i + (du > 0) - u0) / du if du != 0 else np.inf
     until_j = (j + (dv > 0) - v0) / dv if dv != 0 else np.inf
-    for _ in range(1 + abs(aside - i) + abs(down - j)):
+    steps = abs(aside - i) + abs(down - j)
+    for step in range(steps + 1):
         if 0 <= i < columns and 0 <= j < rows:
             cells[j, i] = True
+        if step == steps:
+            break
         if until_i < until_j:
             i += step_i
             until_i += abs(1 / du)

@@ -9,7 +9,8 @@ grid. What was interrupted goes on where it stopped.
 """
 
 import argparse
-from dataclasses import asdict, replace
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -103,7 +104,7 @@ def _convert(frames: Frames, args: argparse.Namespace) -> dict[str, Any]:
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')}", value, "at least 1", "Correct it or leave it out.")
     fruxel = _grid(args.fruxel)
-    claim(args.out, {"fruxel": asdict(fruxel), "per_cell": args.per_cell}, RECORD)
+    claim(args.out, {"fruxel": json.loads(fruxel.to_json()), "per_cell": args.per_cell}, RECORD)
     writer, names = VoxelWriter(args.out), frames.names[: args.limit]
     missing = [i for i, name in enumerate(names) if not writer.has(name)]
     notes, known = [], []

@@ -18,6 +18,7 @@ _LEAST = 3  # returns of a cell, for them to mean something
 _ROUNDS = 12
 _START, _END = (0.6, 0.04), (0.12, 0.01)  # m, and m per m away: how far off a place may be and count for the plane
 _OFFSET = (0.3, 0.015)  # likewise, for the map above the plane
+_LAYER = 0.15  # m about the low returns of a place that are the ground
 _SMOOTH = 1.5  # cells
 _REACH = 3.0  # m from a return on the ground to where the map is known
 _LEAST_CELLS = 12
@@ -94,12 +95,14 @@ def _lows(points: np.ndarray, flat: np.ndarray) -> np.ndarray:
 
 
 def _medians(offset: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each place of the map, the median and whether there are enough returns."""
+    """Of each place of the map, the median of the low ones, and whether there are enough returns."""
     median, seen = np.zeros(_SHAPE), np.zeros(_SHAPE, bool)
     order, starts, counts = _groups(flat)
     for s, n in zip(starts[counts >= _LEAST], counts[counts >= _LEAST]):
         place = divmod(int(flat[order[s]]), _SHAPE[1])
-        median[place], seen[place] = np.median(offset[order[s : s + n]]), True
+        group = offset[order[s : s + n]]
+        lowest = group[np.abs(group - np.quantile(group, _LOW)) < _LAYER]  # grass and hedges stand on the ground
+        median[place], seen[place] = np.median(lowest), True
     return median, seen
 
 

@@ -42,8 +42,9 @@ LIDARSEG = MappingProxyType(
     }
 )
 """What the categories of single returns are here, beside those of objects."""
-_OWN = "vehicle.ego"
-_OWN_LABEL = 254  # of a return on the vehicle that carries the LiDAR
+_EGO = "vehicle.ego"
+OWN = 254
+"""In place of a class: a return on the vehicle that carries the LiDAR."""
 VAN_LENGTH, VAN_HEIGHT = 4.9, 1.9
 """m: a car beyond either is a van, which nuScenes does not tell apart."""
 
@@ -57,7 +58,7 @@ class NuScenesFrames:
 
     def __init__(self, root: Path | str, cameras: tuple[str, ...] | None = None) -> None:
         self._moments = NuScenes(root, {name: name for name in SEMANTIC})
-        self._kinds = _Kinds.of(Path(root))
+        self._kinds = Kinds.of(Path(root))
         everywhere = tuple(view.name for view in self._moments[0].views)
         self.cameras = everywhere if cameras is None else cameras
         if missing := sorted(set(self.cameras) - set(everywhere)):
@@ -96,7 +97,7 @@ def rig_scene(frame: RigSample, view: View, kinds: np.ndarray | None = None) -> 
     lidar_boxes = Boxes3D.empty(tuple(SEMANTIC), Axes.BODY) if frame.boxes is None else frame.boxes
     names = [_semantic(name, size) for name, size in zip(lidar_boxes.names(), lidar_boxes.size)]
     label = np.array([CLASSES.index(name) for name in names], np.uint8)
-    own = np.zeros(len(frame.points), bool) if kinds is None else kinds == _OWN_LABEL
+    own = np.zeros(len(frame.points), bool) if kinds is None else kinds == OWN
     told = None if kinds is None else kinds[~own]
     returns = Returns.of_lidar(frame.points[~own], view.camera_from_lidar, told)
     height = frame.height + float(np.linalg.inv(view.camera_from_lidar)[2, 3])
@@ -111,14 +112,14 @@ def _semantic(name: str, size: np.ndarray) -> str:
 
 
 @dataclass(frozen=True)
-class _Kinds:
+class Kinds:
     """What single returns hit (lidarseg).  files: by key frame.  table: (256,) uint8 of each category's number."""
 
     files: dict[str, Path]
     table: np.ndarray
 
     @classmethod
-    def of(cls, root: Path) -> "_Kinds | None":
+    def of(cls, root: Path) -> "Kinds | None":
         """None where there is no lidarseg."""
         found = sorted(root.glob("v1.0-*/lidarseg.json"))
         if not found:
@@ -145,7 +146,7 @@ class _Kinds:
 
 
 def _kind(category: str) -> int:
-    if category == _OWN:
-        return _OWN_LABEL
+    if category == _EGO:
+        return OWN
     name = LIDARSEG.get(category) or SEMANTIC.get(CATEGORIES.get(category, ""))
     return UNKNOWN if name is None else CLASSES.index(name)

@@ -25,17 +25,25 @@ def roadside(rng: np.random.Generator, street: Street) -> tuple[Part, ...]:
     buildings: list[Mesh] = []
     greens: list[Mesh] = []
     others: list[Mesh] = []
+    bicycles: list[Mesh] = []
     for side in street.sides:
         ground += _edge(street, side, *tints)
         for kind, mesh in _plots(rng, street, side):
             {Semantic.BUILDING: buildings, Semantic.TREE: greens, Semantic.OTHER: others}[kind].append(mesh)
         greens += _street_trees(rng, street, side)
-        others += _furniture(rng, street, side)
+        for kind, mesh in _furniture(rng, street, side):
+            {Semantic.BICYCLE: bicycles, Semantic.OTHER: others}[kind].append(mesh)
     greens += _background(rng, street)
     parts = [Part(join(ground), Semantic.GROUND)]
     if markings := list(_markings(rng, street)):
         parts.append(Part(join(markings), Semantic.GROUND, solid=False))
-    for kind, meshes in ((Semantic.BUILDING, buildings), (Semantic.OTHER, others), (Semantic.TREE, greens)):
+    standing = {
+        Semantic.BUILDING: buildings,
+        Semantic.OTHER: others,
+        Semantic.TREE: greens,
+        Semantic.BICYCLE: bicycles,
+    }
+    for kind, meshes in standing.items():
         if meshes:
             parts.append(Part(join(meshes), kind))
     return tuple(parts)
@@ -210,18 +218,18 @@ def _street_trees(rng: np.random.Generator, street: Street, side: Side) -> Itera
             yield street.road.put(plants.tree(rng), s + rng.normal(0, 0.5), side.sign * d, z=0.0)
 
 
-def _furniture(rng: np.random.Generator, street: Street, side: Side) -> Iterator[Mesh]:
+def _furniture(rng: np.random.Generator, street: Street, side: Side) -> Iterator[tuple[Semantic, Mesh]]:
     near, turn, road = side.kerb + 0.45, 0.0 if side.sign < 0 else np.pi, street.road
     pitch = rng.uniform(22, 40)
     if rng.random() < 0.7:
         for s in np.arange(BACK + rng.uniform(0, pitch), AHEAD, pitch):
-            yield road.put(furniture.lamp_post(rng), s, side.sign * near, turn)
+            yield Semantic.OTHER, road.put(furniture.lamp_post(rng), s, side.sign * near, turn)
     for crossing in street.crossings:
         s = crossing.s - crossing.half - 3.0
         if rng.random() < 0.35:
-            yield road.put(furniture.traffic_light(rng), s, side.sign * near, 0.0 if side.sign < 0 else np.pi)
+            yield Semantic.OTHER, road.put(furniture.traffic_light(rng), s, side.sign * near, turn)
         if rng.random() < 0.5:
-            yield road.put(furniture.sign(rng), s - 2.0, side.sign * near, 0.0)
+            yield Semantic.OTHER, road.put(furniture.sign(rng), s - 2.0, side.sign * near, 0.0)
     pieces = (
         furniture.sign,
         furniture.sign,
@@ -236,16 +244,13 @@ def _furniture(rng: np.random.Generator, street: Street, side: Side) -> Iterator
         piece, s = pieces[rng.integers(len(pieces))], rng.uniform(0, 80)
         d = near if piece is furniture.sign or rng.random() < 0.4 else side.walk[1] - 0.45
         if street.free(s - 2, s + 2, side.sign):
-            yield road.put(
-                piece(rng),
-                s,
-                side.sign * d,
-                (0.0 if rng.random() < 0.7 else np.pi) if piece is furniture.sign else turn,
-                KERB,
-            )
+            shape = piece(rng)
+            towards = (0.0 if rng.random() < 0.7 else np.pi) if piece is furniture.sign else turn
+            kind = Semantic.BICYCLE if piece is _bicycles else Semantic.OTHER
+            yield kind, road.put(shape, s, side.sign * d, towards, KERB)
     if side.verge > 1 and rng.random() < 0.3:
         for s in np.arange(0, AHEAD, 30.0):
-            yield road.put(furniture.rail(30.0), s + 15, side.sign * (side.kerb + 0.5), turn)
+            yield Semantic.OTHER, road.put(furniture.rail(30.0), s + 15, side.sign * (side.kerb + 0.5), turn)
 
 
 def _bicycles(rng: np.random.Generator) -> Mesh:

@@ -33,7 +33,7 @@ def save(path: str | Path, voxels: Voxels) -> None:
     }
     try:
         with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, **arrays)
     except OSError as error:
         value = f"not writable ({error.strerror or error})"
         raise InputError(f"file {path}", value, "room to write to", "Free some, or choose another.") from error

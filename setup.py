@@ -39,6 +39,7 @@ setup(
             "voxbox = voxbox.cli:main",
             "km3d = km3d_ros.node:main",
             "point_detr3d = point_detr3d_ros.node:main",
+            "ssz = ssz_ros.node:main",
         ],
     },
     zip_safe=False,

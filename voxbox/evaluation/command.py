@@ -7,11 +7,13 @@
   voxbox evaluate point-detr3d --data kitti/full kitti/lidar_only --format kitti
   voxbox evaluate point-detr3d --data data/rig-val --fused point-detr3d-street-assist
   voxbox evaluate point-detr3d-assist --data data/rig-val
+  voxbox evaluate ssz --data data/voxels-val --prior data/voxels-a
   voxbox evaluate ssz-rays --data kitti/full --out out/rays
   voxbox evaluate detections --truth kitti/label_2 --detections out/street-val/detections
 
 Results are average precisions in percent under keys such as Car/3d/0.7/moderate: class, metric (2d, aos, bev, 3d), IoU
-to exceed, difficulty. LiDAR detectors have mAP and SPNDS of the nuScenes metrics besides, 0..1. See docs/evaluate.md.
+to exceed, difficulty. LiDAR detectors have mAP and SPNDS of the nuScenes metrics besides, 0..1; voxels have 3D IoU.
+See docs/evaluate.md.
 """
 
 import argparse
@@ -41,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_assist(
         systems.add_parser("point-detr3d-assist", help="click on objects and judge the boxes", description=__doc__)
     )
+    _configure_ssz(systems.add_parser("ssz", help="run SSZ over images with true voxels", description=__doc__))
     _configure_ssz_rays(
         systems.add_parser("ssz-rays", help="judge SSZ's voxels by a LiDAR beside the camera", description=__doc__)
     )
@@ -106,6 +109,23 @@ def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:
     parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
     parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
+
+
+def _configure_ssz(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, nargs="+", action="extend", required=True, metavar="DIR", help="folders, scored as one set"
+    )
+    parser.add_argument("--model", default="ssz-street", help="released model's name or folder (default ssz-street)")
+    parser.add_argument(
+        "--prior", type=Path, nargs="+", action="extend", metavar="DIR", help="training folders of the prior"
+    )
+    parser.add_argument(
+        "--discriminator", type=Path, metavar="FILE", help="discriminator.pt of a run, to judge its poses"
+    )
+    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 

@@ -2,51 +2,22 @@
 (section 3.3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ssz_ros.contract import Contract
-from ssz_ros.discriminator import Pose6DoF, generated_volume, true_volume
+from ssz_ros.discriminator import generated_volume, true_volume
 from ssz_ros.losses import POSE_LOSSES, discriminator_total, generator_total, realness, voxel_nll
 from ssz_ros.network import normalise
-from ssz_ros.pose_codec import PoseGrid
-from ssz_ros.zgan import PatchGAN3d
 from voxbox.training.checkpoint import Run
 from voxbox.training.loop import Terms
 from voxbox.training.processes import Processes
-from voxbox.training.running import optimiser
 from voxbox.training.schedule import learning_rate, linear_rate
+from voxbox.training.ssz.opponent import Opponent
 from voxbox.training.ssz.recipe import Plan, Recipe
 from voxbox_core.errors import InputError
-
-_MOMENTUM = 0.5  # of the opponent, as Z-GAN's and SSZ's Adam have it
-
-
-@dataclass(frozen=True)
-class Opponent:
-    """The discriminator and its optimiser.  grid: of the poses it gives, None for Z-GAN's, which gives none."""
-
-    network: nn.Module
-    optimiser: Optimizer
-    grid: PoseGrid | None
-
-    @classmethod
-    def of(cls, contract: Contract, recipe: Recipe) -> "Opponent":
-        """Pose6DoF, but for Z-GAN its own."""
-        if contract.architecture == "zgan":
-            patches = PatchGAN3d(len(contract.classes))
-            return cls(patches, optimiser(patches, recipe.discriminator_rate, 0.0, _MOMENTUM), None)
-        network = Pose6DoF(contract, recipe.rotation)
-        return cls(network, optimiser(network, recipe.discriminator_rate, 0.0, _MOMENTUM), network.grid)
-
-    @property
-    def beside(self) -> dict[str, nn.Module | Optimizer]:
-        """What a checkpoint keeps of it."""
-        return {"discriminator": self.network, "discriminator_optimiser": self.optimiser}
 
 
 class Duel:

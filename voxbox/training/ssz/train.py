@@ -14,12 +14,13 @@ from voxbox.training.processes import Processes
 from voxbox.training.running import Average, optimiser
 from voxbox.training.schedule import Clock
 from voxbox.training.ssz.data import Draws, Frames, stream
-from voxbox.training.ssz.duel import Duel, Opponent
+from voxbox.training.ssz.duel import Duel
+from voxbox.training.ssz.opponent import Opponent
 from voxbox.training.ssz.recipe import Plan
 from voxbox.training.ssz.validation import SHOWN, Validation
 from voxbox_core import weights
 
-RECIPE = "recipe.json"
+RECIPE, DISCRIMINATOR = "recipe.json", "discriminator.pt"
 
 
 def train(plan: Plan, out: Path, progress_bar: bool = True) -> dict[str, Any]:
@@ -52,8 +53,7 @@ def train(plan: Plan, out: Path, progress_bar: bool = True) -> dict[str, Any]:
     )
     finished = (out / WEIGHTS).is_file() or follow(course, processes, progress_bar)
     if finished and opponent and processes.leads:
-        state = opponent.network.state_dict()
-        weights.save(out / "discriminator.pt", state, contract.to_json(), half=True)
+        opponent.save(out / DISCRIMINATOR, contract, recipe)
     processes.leave()
     return {"finished": finished, "steps": run.clock.step, "frames": len(frames), "weights": str(out / WEIGHTS)}
 
@@ -66,6 +66,7 @@ def _begin(plan: Plan, processes: Processes) -> tuple[Run, Opponent | None]:
         weights.load_known(network, weights.load(recipe.initial))
     opponent = Opponent.of(plan.contract, recipe) if recipe.discriminator else None
     network.to(processes.device).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if opponent:
         opponent.network.to(processes.device).train()
     torch.manual_seed(recipe.seed + 1 + processes.rank)  # Z-GAN's dropout differs between processes

@@ -10,6 +10,7 @@ from torch import nn
 from ssz_ros.contract import Contract
 from ssz_ros.network import normalise
 from voxbox.training.ssz.data import Frame, open_folders
+from voxbox_core.draw_voxels import comparison
 from voxbox_core.metrics.voxels import Counts, count, scores
 from voxbox_core.voxels import Voxels
 
@@ -41,7 +42,7 @@ class Validation:
             counted = count(found, truth)
             total = counted if total is None else total + counted
             if len(pictures) < _SHOWN_FRAMES:
-                pictures.append(_picture(truth, found))
+                pictures.append(comparison(frame.image, truth, found))
         assert total is not None  # a folder of voxels has frames
         return {name: round(v, 6) for name, v in scores(total).items() if not math.isnan(v)}, pictures
 
@@ -51,10 +52,3 @@ def predict(network: nn.Module, image: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
     logits = network(normalise(torch.from_numpy(image[None]).to(device)))
     return np.asarray(logits[0].argmax(0).to(torch.uint8).cpu())
-
-
-def _picture(truth: Voxels, found: Voxels) -> np.ndarray:
-    """Slices of truth above those of the prediction."""
-    from voxbox_core.draw_voxels import slices  # drawing has no part in training
-
-    return np.concatenate([slices(truth), slices(found)])

@@ -24,16 +24,17 @@ _REMEDY = "Convert it anew, or take it from where it was written."
 
 def save(path: str | Path, voxels: Voxels) -> None:
     """Write voxels to a file, whole or not at all. Raises InputError where there is no place to write to."""
-    arrays = {
-        "format": np.array(FORMAT),
-        "labels": voxels.labels,
-        "fruxel": np.array(voxels.fruxel.to_json()),
-        "classes": np.array(voxels.classes),
-        "probability": np.zeros(0, np.uint8) if voxels.probability is None else voxels.probability,
-    }
+    unsaid = np.zeros(0, np.uint8)
     try:
         with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(
+                file,
+                format=np.array(FORMAT),
+                labels=voxels.labels,
+                fruxel=np.array(voxels.fruxel.to_json()),
+                classes=np.array(voxels.classes),
+                probability=unsaid if voxels.probability is None else voxels.probability,
+            )
     except OSError as error:
         value = f"not writable ({error.strerror or error})"
         raise InputError(f"file {path}", value, "room to write to", "Free some, or choose another.") from error

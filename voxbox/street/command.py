@@ -9,6 +9,7 @@
   voxbox street voxels data/voxels-train --frames 8000 --seed 0 --jobs 2
   voxbox street voxels data/voxels-val --frames 500 --moments 1 --seed 1000000
   voxbox street voxels drive.voxels --drive --frames 100 --seed 7
+  voxbox street voxels data/single --meshes shapenet --frames 1000
   voxbox street sheet sheet.png --frames 12
 
 The same seed gives the same bytes on one machine; another machine's OpenGL may round a pixel differently. Seeds 0 to

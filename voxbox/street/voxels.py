@@ -4,18 +4,21 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from tqdm import tqdm
 
 from voxbox.street.folder import claim
 from voxbox.street.plan import Plan
-from voxbox.street.workers import film
+from voxbox.street.workers import Films, film
 from voxbox_core.datasets.street.layout import StreetSettings, build_scene
 from voxbox_core.datasets.street.render import Renderer
 from voxbox_core.datasets.street.scene import Scene
+from voxbox_core.datasets.street.single import Model, read_models, single_sample
 from voxbox_core.datasets.street.voxels import (
     GRIDS,
     VoxelScene,
@@ -27,6 +30,11 @@ from voxbox_core.datasets.street.voxels import (
 from voxbox_core.datasets.voxel_folder import IMAGES, VoxelWriter
 from voxbox_core.datasets.voxel_sample import VoxelSample
 from voxbox_core.datasets.voxel_tables import write_tables
+from voxbox_core.fruxel import SHAPENET
+from voxbox_core.watertight import Holes
+
+SINGLE_PER_CELL = 2
+"""Pixels before a column of cells, along x and y, of images of single objects."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,34 @@ class VoxelPlan(Plan):
         drive = {"rate": self.rate, "width": self.width, "height": self.height} if self.drive else {}
         as_written: dict = json.loads(json.dumps(made | drive | grid))  # where tuples are lists
         return as_written
+
+
+@dataclass(frozen=True)
+class SinglePlan(Plan):
+    """A Plan whose frames are single objects, one of `models` after another.  holes: see `watertight.filled`."""
+
+    models: tuple[Model, ...] = ()
+    holes: Holes = "refuse"
+
+    def identity(self) -> dict:
+        names = [model.name for model in self.models]
+        return {"seed": self.seed, "meshes": names, "holes": self.holes}
+
+
+class SingleFilming:
+    """One process's renderer."""
+
+    def __init__(self, plan: SinglePlan) -> None:
+        self.plan = plan
+        camera = SHAPENET.camera(SINGLE_PER_CELL)
+        self._renderer = Renderer(camera.width, camera.height)
+
+    def frame(self, index: int) -> VoxelSample:
+        plan = self.plan
+        model = plan.models[index % len(plan.models)]
+        rng = np.random.default_rng([plan.seed, index])
+        name = plan.name(index)
+        return single_sample(model, self._renderer, SHAPENET, SINGLE_PER_CELL, name, rng, plan.holes)
 
 
 class VoxelFilming:
@@ -84,6 +120,13 @@ def configure_voxels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--frames", type=int, default=100, help="how many frames")
     parser.add_argument("--grid", choices=tuple(GRIDS), default="street", help="grid of voxels")
+    parser.add_argument("--meshes", type=Path, help="single objects of this folder of meshes, not the street")
+    parser.add_argument(
+        "--holes",
+        choices=get_args(Holes),
+        default="refuse",
+        help="what to do with meshes that are not closed: refuse them, fill them by a vote of rays, or their surface",
+    )
     parser.add_argument(
         "--drive", action="store_true", help="the drive of `street render --drive` and its images, not the grid's own"
     )
@@ -100,6 +143,8 @@ def configure_voxels(parser: argparse.ArgumentParser) -> None:
 
 def render_voxels(args: argparse.Namespace) -> dict:
     """Returns what was written and how fast. Raises InputError."""
+    if args.meshes:
+        return _finish(args, _singles(args), SingleFilming)
     grid, sought = GRIDS[args.grid]
     plan = VoxelPlan(
         frames=args.frames,
@@ -111,11 +156,24 @@ def render_voxels(args: argparse.Namespace) -> dict:
         height=args.height,
         settings=VoxelSettings(grid, sought),
     )
+    return _finish(args, plan, DriveFilming if args.drive else VoxelFilming)
+
+
+def _singles(args: argparse.Namespace) -> SinglePlan:
+    """Tells of meshes that are refused."""
+    found = read_models(args.meshes, args.holes)
+    for name, reason in found.refused.items():
+        print(f"{name} is left out: {reason}")
+    print(f"{args.meshes}: {len(found.models)} meshes, {len(found.refused)} left out")
+    return SinglePlan(args.frames, args.seed, moments=1, models=found.models, holes=args.holes)
+
+
+def _finish(args: argparse.Namespace, plan: VoxelPlan | SinglePlan, studio: Callable[[Any], Films]) -> dict:
+    """Render what is not there yet, and put the tables together."""
     claim(args.out, plan.identity() | {"image": args.image})
     writer = VoxelWriter(args.out, f".{args.image}")
     start = time.perf_counter()
     missing = [i for i in range(plan.frames) if not writer.has(plan.name(i))]
-    studio = DriveFilming if args.drive else VoxelFilming
     done = film(plan, missing, writer.write, min(args.jobs, max(len(missing), 1)), studio)
     for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
         pass

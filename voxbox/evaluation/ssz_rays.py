@@ -16,7 +16,6 @@ from voxbox_core.datasets.kitti_voxels import KittiFrames
 from voxbox_core.datasets.lidar_voxels import SUBSLICES, LidarFrame, Scene, fill, inside
 from voxbox_core.datasets.nuscenes_voxels import NuScenesFrames
 from voxbox_core.errors import InputError
-from voxbox_core.fruxel import Fruxel
 from voxbox_core.fruxel_file import load
 from voxbox_core.metrics.voxel_rays import KINDS, Measured, RayCounts, agreement, scores
 from voxbox_core.metrics.voxels import RINGS
@@ -27,7 +26,7 @@ FORMATS: Mapping[str, Callable[[Path], KittiFrames | NuScenesFrames]] = {
     "kitti": KittiFrames,
     "nuscenes": NuScenesFrames,
 }
-_MODEL, _FLAT, _AIR, _PRIOR = "model", "flat ground", "air alone", "prior"
+_MODEL, _FLAT, _AIR, _PRIOR, _TOLD = "model", "flat ground", "air alone", "prior", "boxes, ground"
 _COLUMNS = [f"{kind} {how}" for kind in KINDS for how in ("in", "near")] + ["free occupied"]
 
 
@@ -44,14 +43,15 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     for number, index in enumerate(tqdm(chosen, "judging", unit="frame")):
         frame = frames[index]
         found = reconstruct(frame.image, frame.camera)
-        truth = measured(frame.scene, fruxel)
-        for name, voxels in {_MODEL: found, **baselines(found, frame.scene.height, prior)}.items():
+        told = fill(frame.scene, fruxel)
+        truth = measured(frame.scene, told)
+        for name, voxels in {_MODEL: found, **rivals(found, frame.scene.height, told, prior)}.items():
             counts = agreement(voxels, truth)
             totals[name] = counts if name not in totals else totals[name] + counts
         if folder is not None and number in shown:
             _draw(folder / "examples" / f"{frame.name}.jpg", frame, found, reconstruct.contract.per_cell)
     found_scores = {name: scores(counts) for name, counts in totals.items()}
-    print(_table(found_scores, len(chosen)))
+    print(_tables(found_scores, len(chosen)))
     cells = {kind: int(n) for kind, n in zip(KINDS, totals[_MODEL].hits[:, 0].sum(-1))}
     return {
         **{name: _without_nan(values) for name, values in found_scores.items()},
@@ -79,33 +79,34 @@ def _chosen(there: Sequence[str], names: Sequence[str] | None) -> list[int]:
     return [there.index(name) for name in names]
 
 
-def measured(scene: Scene, fruxel: Fruxel) -> Measured:
-    """What the LiDAR says of a grid. Free are the cells that rays crossed, without those on the way into the ground or
-    into a box, and those with returns in them."""
+def measured(scene: Scene, told: Voxels) -> Measured:
+    """What the LiDAR says of the grid of `told`, which is the scene in it. Free are the cells that rays crossed, unless
+    they hold a return, ground or a part of a box."""
     points, cars = scene.returns.points, scene.label == CLASSES.index("car")
     return Measured(
-        fruxel=fruxel,
+        fruxel=told.fruxel,
         points=points,
         obstacle=~scene.on_ground,
         car=np.asarray(inside(points, scene.boxes[cars]).any(0)),
-        free=fill(scene, fruxel).labels == AIR,
+        free=told.labels == AIR,
     )
 
 
-def baselines(found: Voxels, height: float, prior: Voxels | None) -> dict[str, Voxels]:
-    """What knows nothing of the image, unknown where `found` is.
+def rivals(found: Voxels, height: float, told: Voxels, prior: Voxels | None) -> dict[str, Voxels]:
+    """What is judged besides, unknown where `found` is.
 
     height: of the camera above the ground, m, which is flat and level then; in a slice it is looked for as deep as
-    `fill` does.
+    `fill` does.  told: by boxes and LiDAR; what they leave unknown is air here.
     """
     fruxel = found.fruxel
     depth = fruxel.plane(np.arange(fruxel.slices) + 1 - 0.5 / SUBSLICES)
     down = (np.arange(fruxel.rows) + 0.5 - fruxel.principal[1]) / fruxel.focal
     ground = (down * depth[:, None] > height)[..., None]
     flat = np.broadcast_to(np.where(ground, CLASSES.index("ground"), AIR), fruxel.shape).astype(np.uint8)
-    rivals = {_FLAT: flat, _AIR: np.zeros_like(flat)} | ({} if prior is None else {_PRIOR: prior.labels})
+    labels = {_FLAT: flat, _AIR: np.zeros_like(flat)} | ({} if prior is None else {_PRIOR: prior.labels})
+    labels[_TOLD] = np.where(told.labels == UNKNOWN, np.uint8(AIR), told.labels)
     unknown = found.labels == UNKNOWN
-    return {name: Voxels(np.where(unknown, np.uint8(UNKNOWN), labels), fruxel) for name, labels in rivals.items()}
+    return {name: Voxels(np.where(unknown, np.uint8(UNKNOWN), own), fruxel) for name, own in labels.items()}
 
 
 def _draw(path: Path, frame: LidarFrame, found: Voxels, per_cell: int) -> None:
@@ -118,8 +119,8 @@ def _draw(path: Path, frame: LidarFrame, found: Voxels, per_cell: int) -> None:
     cv2.imwrite(str(path), picture(sample, found, frame.scene)[..., ::-1])
 
 
-def _table(found: Mapping[str, Mapping[str, float]], frames: int) -> str:
-    """Shares in percent: a line for the model and each baseline, then the model and the flat ground by distance."""
+def _tables(found: Mapping[str, Mapping[str, float]], frames: int) -> str:
+    """Shares in percent: a line for the model and each rival, then the model and the flat ground by distance."""
     width = max(map(len, found)) + 2
     head = "".join(f"{name:>16}" for name in _COLUMNS)
     lines = [f"{frames} frames, shares in percent", f"{'':{width}}{head}"]

@@ -18,7 +18,7 @@ _LEAST = 3  # returns of a cell, for them to mean something
 _ROUNDS = 12
 _START, _END = (0.6, 0.04), (0.12, 0.01)  # m, and m per m away: how far off a place may be and count for the plane
 _OFFSET = (0.3, 0.015)  # likewise, for the map above the plane
-_LAYER = 0.15  # m about the low returns of a place that are the ground
+_LOWER = 0.7  # quantile of the returns near the plane that stands for the ground: grass and hedges are on it
 _SMOOTH = 1.5  # cells
 _REACH = 3.0  # m from a return on the ground to where the map is known
 _LEAST_CELLS = 12
@@ -61,9 +61,9 @@ def ground_map(points: np.ndarray, height: float) -> GroundMap:
     away = np.hypot(points[:, 0], points[:, 2])
     offset = points[:, 1] - (points[:, [0, 2]] @ plane[:2] + plane[2])
     near = np.abs(offset) < _OFFSET[0] + _OFFSET[1] * away
-    median, seen = _medians(offset[near], flat[near])
+    middle, seen = _middles(offset[near], flat[near])
     weight = ndimage.gaussian_filter(seen.astype(float), _SMOOTH)
-    smooth = ndimage.gaussian_filter(np.where(seen, median, 0.0), _SMOOTH) / np.maximum(weight, 1e-6)
+    smooth = ndimage.gaussian_filter(np.where(seen, middle, 0.0), _SMOOTH) / np.maximum(weight, 1e-6)
     known = ndimage.distance_transform_edt(~seen) * _CELL <= _REACH
     return GroundMap(plane, np.where(weight > 1e-6, smooth, 0.0), known)
 
@@ -94,16 +94,14 @@ def _lows(points: np.ndarray, flat: np.ndarray) -> np.ndarray:
     return np.array(lows).reshape(-1, 3)
 
 
-def _medians(offset: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of each place of the map, the median of the low ones, and whether there are enough returns."""
-    median, seen = np.zeros(_SHAPE), np.zeros(_SHAPE, bool)
+def _middles(offset: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each place of the map, where the ground is, and whether there are enough returns."""
+    middle, seen = np.zeros(_SHAPE), np.zeros(_SHAPE, bool)
     order, starts, counts = _groups(flat)
     for s, n in zip(starts[counts >= _LEAST], counts[counts >= _LEAST]):
         place = divmod(int(flat[order[s]]), _SHAPE[1])
-        group = offset[order[s : s + n]]
-        lowest = group[np.abs(group - np.quantile(group, _LOW)) < _LAYER]  # grass and hedges stand on the ground
-        median[place], seen[place] = np.median(lowest), True
-    return median, seen
+        middle[place], seen[place] = np.quantile(offset[order[s : s + n]], _LOWER), True
+    return middle, seen
 
 
 def _plane(lows: np.ndarray, height: float) -> np.ndarray:

@@ -80,8 +80,7 @@ class Scene:
     @property
     def on_ground(self) -> np.ndarray:
         """(P,) bool: returns near the ground, or below it."""
-        below, known = self.ground.below(self.returns.points)
-        return known & (below > -ON_GROUND)
+        return np.asarray(self.ground.below(self.returns.points)[0] > -ON_GROUND)
 
 
 def inside(points: np.ndarray, boxes: Boxes3D) -> np.ndarray:

@@ -99,6 +99,7 @@ def test_who_knows_agrees_better_than_who_does_not(tmp_path: Path, kitti: Path) 
         and model["returns near"] > 0.95
     )
     assert model["free occupied"] == 0
+    assert result["boxes, ground"] == model  # which knows no more
     assert flat["returns near"] > 0.7 and flat["obstacles near"] < 0.3 and flat["cars in"] == 0
     assert flat["free occupied"] < 0.02
     assert {v for v in air.values() if v is not None} == {0.0}

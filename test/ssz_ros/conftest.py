@@ -14,7 +14,7 @@ if importlib.util.find_spec("rclpy") is None:
 
 @pytest.fixture
 def contract() -> Contract:
-    return Contract(slices=8, rows=12, columns=24, per_cell=2, encoder=(4, 8, 8, 8, 8), decoder=(8, 8, 4, 4))
+    return Contract(slices=8, rows=12, columns=24, per_cell=2, encoder=(4, 8, 8), decoder=(8, 4))
 
 
 @pytest.fixture

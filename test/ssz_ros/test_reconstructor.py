@@ -6,12 +6,16 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from ssz_ros.contract import Contract
-from ssz_ros.reconstructor import SSZ, align, averaged
+from ssz_ros.network import build, normalise
+from ssz_ros.reconstructor import SSZ, align, averaged, load_deployed
+from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
+from voxbox_core.runtime import available
 from voxbox_core.voxels import UNKNOWN
 
 
@@ -161,6 +165,40 @@ print(ssz.backend, ssz.contract.slices, "torch" in sys.modules)
 """
     said = subprocess.run([sys.executable, "-c", opened], capture_output=True, text=True, check=True).stdout
     assert said.split() == [backend, "8", "False"]
+
+
+def test_weights_and_contract_make_the_deployed_module(contract: Contract, tmp_path) -> None:
+    torch.manual_seed(0)
+    network = build(contract).eval()
+    weights.save(tmp_path / "weights.pt", network.state_dict(), contract.to_json())
+    image = torch.randint(0, 256, (1, 24, 48, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        logits = network(normalise(image))
+    for probability in (True, False):
+        deployed = load_deployed(tmp_path / "weights.pt", probability)
+        assert Contract.from_json(deployed.metadata["contract"]) == contract
+        assert deployed.metadata["system"] == "ssz"
+        assert deployed.outputs == (("labels", "probability") if probability else ("labels",))
+        with torch.no_grad():
+            found = deployed.module(image)
+        np.testing.assert_array_equal(found[0], logits.argmax(1))
+        if probability:
+            np.testing.assert_allclose(found[1], 255 * logits.softmax(1).amax(1), atol=0.51)
+
+
+def test_open_reads_the_contract_of_an_onnx_file(contract: Contract, camera, tmp_path) -> None:
+    export = pytest.importorskip("voxbox.export.onnx_graph")
+    torch.manual_seed(0)
+    weights.save(tmp_path / "weights.pt", build(contract).state_dict(), contract.to_json())
+    deployed = load_deployed(tmp_path / "weights.pt")
+    module, file = deployed.module, tmp_path / "model.onnx"
+    export.write_onnx(module, module.example(), module.INPUTS, deployed.outputs, deployed.metadata, file)
+    for backend in {"onnxruntime", "openvino"} & set(available()):
+        ssz = SSZ.open(file, backend, threads=1)
+        assert (ssz.contract, ssz.backend) == (contract, backend)
+        voxels = ssz(np.full((480, 640, 3), 90, np.uint8), camera)
+        assert voxels.labels.max() < len(contract.classes)
+        assert voxels.probability is not None
 
 
 def test_a_foreign_model_is_refused(tmp_path) -> None:

@@ -66,7 +66,8 @@ def _begin(plan: Plan, processes: Processes) -> tuple[Run, Opponent | None]:
         weights.load_known(network, weights.load(recipe.initial))
     opponent = Opponent.of(plan.contract, recipe) if recipe.discriminator else None
     network.to(processes.device).train()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    if plan.contract.architecture == "c2d":  # the format is of images, not of volumes
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if opponent:
         opponent.network.to(processes.device).train()
     torch.manual_seed(recipe.seed + 1 + processes.rank)  # Z-GAN's dropout differs between processes

@@ -10,7 +10,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-lidar test lint colcon lock clean
+.PHONY: help setup demo demo-lidar demo-voxels test lint colcon lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -24,6 +24,10 @@ demo: setup  ## replay a drive into the node: BAG=path OUT=out/demo SYSTEM=km3d 
 demo-lidar: SYSTEM = point_detr3d
 demo-lidar: OUT = out/demo-lidar
 demo-lidar: demo  ## the same with SYSTEM=point_detr3d and OUT=out/demo-lidar: a LiDAR, cameras, and clicks
+
+demo-voxels: SYSTEM = ssz
+demo-voxels: OUT = out/demo-voxels
+demo-voxels: demo  ## the same with SYSTEM=ssz and OUT=out/demo-voxels: an image as voxels, and the free ground
 
 test: lint  ## ruff, mypy and pytest: ARGS="-k node"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

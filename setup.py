@@ -26,7 +26,7 @@ setup(
     maintainer_email="voxbox@example.com",
     python_requires=">=3.10",
     packages=find_packages(include=[pattern for room in ROOMS for pattern in (room, f"{room}.*")]),
-    package_data={"": ["*.ttf", "*.glsl", "*.html", "*.json", "*.mcap", "*.yaml"]},
+    package_data={"": ["*.ttf", "*.glsl", "*.html", "*.json", "*.mcap", "*.yaml", "*.voxels/**/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),

@@ -123,7 +123,7 @@ def _panels(shown: list[tuple[str, Voxels]]) -> list[tuple[str, Voxels, str]]:
 def _framed(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The image as large as it fits into a picture, above room for the legend."""
     width, height = size
-    scale = min(0.94 * width / image.shape[1], 0.94 * (height - _BAR) / image.shape[0])
+    scale = min(width / image.shape[1], (height - _BAR) / image.shape[0])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     canvas = np.full((height, width, 3), _GROUND, np.uint8)
     top, left = (height - _BAR - len(small)) // 2, (width - small.shape[1]) // 2
@@ -137,7 +137,7 @@ def _view(name: str, fruxel: Fruxel, size: tuple[int, int]) -> View:
         raise InputError("view of voxels", repr(name), f"one of {VIEWS}", "Give another.")
     ends = _section(fruxel, fruxel.far)
     if name == "camera":
-        return _fitted(View(np.eye(3), np.zeros(3), 1.0, (0.0, 0.0)), ends, size)
+        return _fitted(View(np.eye(3), np.zeros(3), 1.0, (0.0, 0.0)), ends, size, part=1.0)
     ends = np.concatenate([ends, np.zeros((1, 3))])
     if name == "above":
         down = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -151,11 +151,11 @@ def _view(name: str, fruxel: Fruxel, size: tuple[int, int]) -> View:
     return _fitted(View(np.stack([right, np.cross(away, right), away]), eye, 1.0, (0.0, 0.0)), ends, size)
 
 
-def _fitted(view: View, points: np.ndarray, size: tuple[int, int]) -> View:
-    """The view with the focal length and the middle that bring points just into a picture."""
+def _fitted(view: View, points: np.ndarray, size: tuple[int, int], part: float = 0.94) -> View:
+    """The view with the focal length and the middle that let points just fill that part of a picture."""
     places = view.project(points)[:, :2]
     low, high = places.min(0), places.max(0)
-    focal = float((0.94 * np.array(size) / (high - low)).min())
+    focal = float((part * np.array(size) / (high - low)).min())
     x, y = np.array(size) / 2 - focal * (low + high) / 2
     return View(view.rotation, view.eye, focal, (x, y), view.parallel)
 

@@ -18,7 +18,7 @@ _RATES = (1.0, 30.0)  # pictures/s that players like
 
 @dataclass(frozen=True)
 class Verdict:
-    """How good the boxes were: for machines (None where nobody knows), in a line, and for the page."""
+    """How good the answers were: for machines (None where nobody knows), in a line, and for the page."""
 
     scores: Mapping[str, Any] | None
     line: str
@@ -27,10 +27,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Artefacts:
-    """boxes: found in all frames.  shown: sections of the page with pictures.  unreadable: frames that are not in the
-    film, and why.  more: for metrics.json.  lines: for the terminal."""
+    """found: how many boxes, or voxels, in all frames.  shown: sections of the page with pictures.  unreadable: frames
+    that are not in the film, and why.  more: for metrics.json.  lines: for the terminal."""
 
-    boxes: int
+    found: int
     verdict: Verdict
     shown: Sequence[Section] = ()
     unreadable: Sequence[str] = ()

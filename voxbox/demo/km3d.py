@@ -30,8 +30,8 @@ from voxbox_core.metrics.kitti import RULES, Evaluation, evaluate
 if TYPE_CHECKING:
     from voxbox.demo.session import Session  # needs ROS
 
-OPTIONS = ("image_topic", "camera_info_topic")
-"""Of the command, that are KM3D's alone."""
+OPTIONS = ("image_topic", "camera_info_topic", "score_threshold")
+"""Of the command, that are not everybody's."""
 
 RULE_SET = "kitti_r40"
 CAMERA, BIRDS_EYE = "camera.png", "birds_eye.png"
@@ -42,9 +42,9 @@ _LEVELS = ("easy", "moderate", "hard")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add OPTIONS."""
-    parser.add_argument("--image-topic", help="km3d: the camera (default: the likeliest Image or CompressedImage)")
-    parser.add_argument("--camera-info-topic", help="km3d: its calibration (default: the nearest by name)")
+    """Add the options of a camera."""
+    parser.add_argument("--image-topic", help="km3d, ssz: the camera (default: the likeliest Image or CompressedImage)")
+    parser.add_argument("--camera-info-topic", help="km3d, ssz: its calibration (default: the nearest by name)")
 
 
 def feed(topics: DriveTopics) -> Feed:
@@ -66,13 +66,14 @@ class Km3dDemo:
 
     def __init__(self, args: argparse.Namespace, bag: Bag) -> None:
         self._bag, self._topics = bag, find_topics(bag, args.image_topic, args.camera_info_topic)
+        self._threshold = args.score_threshold
         self.feed, self.notes = feed(self._topics), self._topics.notes
         self.setting: Mapping[str, Any] = {"image_topic": self._topics.image.name}
         next(samples(bag, self._topics, limit=1))
 
     def parameters(self, folder: Path) -> Mapping[str, str]:
-        """None but those of every system."""
-        return {}
+        """The threshold."""
+        return {"score_threshold": self._threshold}
 
     def prepare(self, session: "Session") -> None:
         """The drive is all there is."""

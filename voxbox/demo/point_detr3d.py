@@ -34,8 +34,8 @@ from voxbox_core.errors import InputError
 if TYPE_CHECKING:
     from voxbox.demo.session import Session  # needs ROS
 
-OPTIONS = ("points_topic", "assist_model", "clicks")
-"""Of the command, that are Point-DETR3D's alone."""
+OPTIONS = ("points_topic", "assist_model", "clicks", "score_threshold")
+"""Of the command, that are not everybody's."""
 
 LABELS, CAMERAS, BIRDS_EYE = "labels.jsonl", "camera.png", "birds_eye.png"
 REACH = 51.2  # m shown to each side
@@ -47,7 +47,7 @@ _MARGIN, _NEAREST = 8.0, 20.0  # m around what is clicked at; least to each side
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add OPTIONS."""
+    """Add the options of a LiDAR and of clicks."""
     add = parser.add_argument
     add("--points-topic", help="point_detr3d: the LiDAR (default: the PointCloud2 with the most messages)")
     add("--assist-model", default="", help="point_detr3d: the model that answers clicks (default: the node's)")
@@ -83,7 +83,7 @@ class PointDetr3dDemo:
 
     def __init__(self, args: argparse.Namespace, bag: Bag) -> None:
         self._bag, self._topics = bag, find_rig_topics(bag, args.points_topic)
-        self._assist_model = args.assist_model
+        self._assist_model, self._threshold = args.assist_model, args.score_threshold
         self._reader = RigReader(bag, self._topics)
         first = self._reader.moment(next(rig_frames(bag, self._topics)))
         self._reader.views(first)
@@ -96,7 +96,12 @@ class PointDetr3dDemo:
 
     def parameters(self, folder: Path) -> Mapping[str, str]:
         """Both modes, and where accepted boxes go."""
-        return {"mode": "both", "assist_model": as_given(self._assist_model), "label_file": str(folder / LABELS)}
+        return {
+            "mode": "both",
+            "assist_model": as_given(self._assist_model),
+            "label_file": str(folder / LABELS),
+            "score_threshold": self._threshold,
+        }
 
     def prepare(self, session: "Session") -> None:
         """Somebody will click."""

@@ -18,7 +18,8 @@ class Feed:
 
     system: the name of the node and of its launch file.  unit: what its frames are called.  frames: the topic whose
     every message the node answers.  images, infos: topics of further images, and of camera_info.  transforms: of tf.
-    arguments: of the launch file, so that it finds the topics.  outputs: topic -> type.
+    arguments: of the launch file, so that it finds the topics.  outputs: topic -> type.  answers: the one among them
+    that has an answer to each frame.  found: what its messages hold.
     """
 
     system: str
@@ -29,6 +30,8 @@ class Feed:
     transforms: tuple[str, ...]
     arguments: Mapping[str, str]
     outputs: Mapping[str, str] = field(default_factory=lambda: OUTPUTS)
+    answers: str = ANSWERS
+    found: str = "boxes"
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -45,7 +48,7 @@ class Feed:
 class Replay:
     """What went in and what came out.
 
-    sent: wall time, s, of each frame by its stamp, ns.  answered: wall time of its detections.
+    sent: wall time, s, of each frame by its stamp, ns.  answered: wall time of its answer.
     outputs: the node's messages, at the recording's time.  values: what the node last said in its diagnostics.
     asked: clicks and what became of them.
     """
@@ -62,12 +65,12 @@ class Replay:
         return {m.stamp: m for m in self.outputs if m.topic == ANSWERS}
 
     def end_to_end(self) -> list[float]:
-        """Seconds from publishing a frame to receiving its detections, of each answered frame."""
+        """Seconds from publishing a frame to receiving its answer, of each answered frame."""
         return [self.answered[stamp] - sent for stamp, sent in self.sent.items() if stamp in self.answered]
 
-    def told(self, stamp: int, unit: str) -> str:
+    def told(self, stamp: int, unit: str, found: str = "boxes") -> str:
         """How long the answer to a frame took, in words."""
         sent, answered = self.sent.get(stamp), self.answered.get(stamp)
         if sent is None or answered is None:
             return "dropped"
-        return f"{unit} to boxes {1e3 * (answered - sent):.0f} ms"
+        return f"{unit} to {found} {1e3 * (answered - sent):.0f} ms"

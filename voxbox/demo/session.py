@@ -18,7 +18,7 @@ from voxbox.bag.pace import paced
 from voxbox.bag.player import Player, message_class
 from voxbox.demo.annotator import Annotator, Found
 from voxbox.demo.clicks import Script
-from voxbox.demo.replay import ANSWERS, Feed, Replay
+from voxbox.demo.replay import Feed, Replay
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.bag import Bag, Message
 from voxbox_core.errors import InputError
@@ -60,7 +60,7 @@ class Session:
 
         def keep(raw: bytes) -> None:
             message = self._keep(topic, msgtype, raw)
-            if topic == ANSWERS:
+            if topic == self._feed.answers:
                 self.replay.answered.setdefault(message.stamp, time.monotonic())
 
         self._node.create_subscription(kind, topic, keep, qos, raw=True)
@@ -114,7 +114,8 @@ class Session:
         while since is None or time.monotonic() - since < _SETTLED:
             check()
             missing = [name for name in self._feed.inputs if not self._player.subscribers(name)]
-            missing += [] if self._node.count_publishers(ANSWERS) else [ANSWERS]
+            answers = self._feed.answers
+            missing += [] if self._node.count_publishers(answers) else [answers]
             missing += [] if self._annotator is None else self._annotator.missing()
             since = None if missing else since or time.monotonic()
             if missing and not told:

@@ -12,14 +12,15 @@ from voxbox.report.page import Page, Section, Table
 # Of the node's diagnostics: frames that it did not answer, and problems by what they were about.
 _COUNTED = ("frames superseded", "frames too_old", "frames refused", "count of: ")
 _TOTAL = {
-    "image": "the arrival of an image to its boxes being published",
-    "cloud": "the arrival of a cloud until its boxes are published and clicks on it can be answered",
+    "image": "the arrival of an image to its {found} being published",
+    "cloud": "the arrival of a cloud until its {found} are published and clicks on it can be answered",
 }
 _LISTED = 3  # unreadable frames told one by one
 
 
 def metrics_of(setting: Mapping[str, Any], replay: Replay, result: Artefacts) -> dict[str, Any]:
-    """The content of metrics.json.  setting: what was asked for: bag, system, rate and such; unit: of frames."""
+    """The content of metrics.json.  setting: what was asked for: bag, system, rate and such; unit: of frames;
+    found: what is found in them."""
     values = replay.values
     counts = {key: values[key] for key in values if key.startswith(_COUNTED)}
     answered = len(replay.sent.keys() & replay.answered.keys())
@@ -27,7 +28,7 @@ def metrics_of(setting: Mapping[str, Any], replay: Replay, result: Artefacts) ->
         **setting,
         "node": {key: values[key] for key in ("model", "backend", "precision") if key in values} | counts,
         "frames": {"in": len(replay.sent), "out": answered, "dropped": len(replay.sent) - answered},
-        "boxes": result.boxes,
+        setting["found"]: result.found,
         "unreadable": list(result.unreadable),
         "latency_ms": {stage: summary(times) for stage, times in stages_of(replay).items()},
         "accuracy": result.verdict.scores,
@@ -43,7 +44,7 @@ def text_of(metrics: Mapping[str, Any], out: Path, result: Artefacts) -> str:
     units = metrics["unit"] + "s" * (frames["in"] != 1)
     lines = [
         f"{frames['in']} {units} in at {pace}{metrics['rate_hz']:.3g} Hz, {frames['out']} answered, "
-        f"{frames['dropped']} dropped; {metrics['boxes']} boxes"
+        f"{frames['dropped']} dropped; {metrics[metrics['found']]} {metrics['found']}"
     ]
     if frames["dropped"]:
         lines.append(f"of the dropped the node says: {_reasons(metrics['node'])}")
@@ -59,7 +60,7 @@ def text_of(metrics: Mapping[str, Any], out: Path, result: Artefacts) -> str:
 
 def _in_words(metrics: Mapping[str, Any]) -> str:
     """END_TO_END, for people."""
-    return f"{metrics['unit']} to boxes over DDS"
+    return f"{metrics['unit']} to {metrics['found']} over DDS"
 
 
 def _reasons(node: Mapping[str, str]) -> str:
@@ -70,14 +71,15 @@ def _reasons(node: Mapping[str, str]) -> str:
 
 def page_of(metrics: Mapping[str, Any], topic: str, result: Artefacts) -> Page:
     """The content of report.html.  topic: of the frames."""
-    unit, frames, latency = metrics["unit"], metrics["frames"], metrics["latency_ms"].get(END_TO_END) or {}
+    unit, found = metrics["unit"], metrics["found"]
+    frames, latency = metrics["frames"], metrics["latency_ms"].get(END_TO_END) or {}
     facts = {
         f"{unit}s in": str(frames["in"]),
         "answered": str(frames["out"]),
         "dropped": str(frames["dropped"]),
-        "boxes found": str(metrics["boxes"]),
-        f"{unit} to boxes, p50": f"{latency['p50']:.0f} ms" if latency else "–",
-        f"{unit} to boxes, p99": f"{latency['p99']:.0f} ms" if latency else "–",
+        f"{found} found": str(metrics[found]),
+        f"{unit} to {found}, p50": f"{latency['p50']:.0f} ms" if latency else "–",
+        f"{unit} to {found}, p99": f"{latency['p99']:.0f} ms" if latency else "–",
     }
     node = metrics["node"]
     subtitle = (
@@ -104,7 +106,7 @@ def _latency_section(metrics: Mapping[str, Any]) -> Section:
         if values
     ]
     note = (
-        f"“total” is what the node itself measures from {_TOTAL[metrics['unit']]}; "
+        f"“total” is what the node itself measures from {_TOTAL[metrics['unit']].format(**metrics)}; "
         f"“{whole}” is measured from outside, transport both ways included."
     )
     return Section("Latency", tables=[Table(header, rows, note)])

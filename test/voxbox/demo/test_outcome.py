@@ -113,7 +113,7 @@ def test_what_the_node_did_with_dropped_frames_is_said(tmp_path):
     values = {"model": "m", "frames superseded": "2", "frames refused": "0", "count of: camera_info K": "3"}
     replay = Replay(sent={1: 1.0, 2: 1.1, 3: 1.2}, answered={1: 1.05}, values=values)
     result = Artefacts(4, verdict(None))
-    metrics = metrics_of({"rate_hz": 30.0, "unit": "image"}, replay, result)
+    metrics = metrics_of({"rate_hz": 30.0, "unit": "image", "found": "boxes"}, replay, result)
     assert metrics["frames"] == {"in": 3, "out": 1, "dropped": 2}
     said = text_of(metrics, tmp_path, result)
     assert "3 images in at 30 Hz, 1 answered, 2 dropped; 4 boxes" in said
@@ -136,7 +136,7 @@ def test_a_frame_that_cannot_be_read_costs_only_itself(tmp_path):
     replay = Replay(sent=dict.fromkeys(times, 1.0), answered={times[0]: 1.02, times[2]: 1.02}, outputs=outputs)
     with Bag(path) as bag:
         made = make_artefacts(tmp_path, bag, find_topics(bag), replay, rate=10)
-    assert made.boxes == 2
+    assert made.found == 2
     assert len(made.unreadable) == 1
     assert made.unreadable[0].startswith("frame 2: image encoding is '32FC1'")
     with Bag(tmp_path / "detections.mcap") as bag:

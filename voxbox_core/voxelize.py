@@ -186,10 +186,8 @@ def _rows(
 
 @njit(cache=True)
 def _cut(a: np.ndarray, side_a: float, b: np.ndarray, side_b: float) -> tuple[float, float]:
-    """X and Z where the edge a b meets a plane that a and b lie on different sides of, at these signed distances. It
-    begins at the end above, so that both triangles of the edge get the same numbers."""
-    if side_a >= 0:
-        a, b, side_a, side_b = b, a, side_b, side_a
+    """X and Z where the edge a b meets a plane that a and b lie on different sides of, at these signed distances. To
+    the last bit that of b a, so that both triangles of the edge get the same numbers."""
     whole = side_b - side_a
     return (a[0] * side_b - b[0] * side_a) / whole, (a[2] * side_b - b[2] * side_a) / whole
 

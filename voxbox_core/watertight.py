@@ -190,7 +190,5 @@ def _meet(triangles: np.ndarray, halves: np.ndarray, rows: np.ndarray, columns: 
 @njit(cache=True)
 def _cut(a: np.ndarray, side_a: float, b: np.ndarray, side_b: float) -> tuple[float, float]:
     """Column and coordinate along the ray where an edge meets a row that its ends are on different sides of."""
-    if side_a >= 0:
-        a, b, side_a, side_b = b, a, side_b, side_a
     whole = side_b - side_a
     return (a[2] * side_b - b[2] * side_a) / whole, (a[0] * side_b - b[0] * side_a) / whole

@@ -52,15 +52,15 @@ def winding_angles(triangles, points):
 )
 def test_boxes_are_exactly_what_the_formula_says(fruxel, rule, subslices):
     """Boxes of all sizes and turns, many around the camera or cut by the near plane: not one cell differs."""
-    for box in random_boxes(0, 5 if fruxel is PAPER else 20):
+    for box in random_boxes(0, 4 if fruxel is PAPER else 12):
         found = occupancy(box_mesh(box), fruxel, subslices, rule)
         np.testing.assert_array_equal(found, analytic_solids.occupancy(box, fruxel, subslices))
 
 
 def test_the_boxes_of_that_test_are_worth_it():
-    inside = [box.contains(np.zeros(3)) for box in random_boxes(0, 20)]
-    cells = [analytic_solids.occupancy(box, SMALL, 1).mean() for box in random_boxes(0, 20)]
-    assert sum(inside) >= 2 and sum(0 < c < 1 for c in cells) >= 12
+    inside = [box.contains(np.zeros(3)) for box in random_boxes(0, 12)]
+    cells = [analytic_solids.occupancy(box, SMALL, 1).mean() for box in random_boxes(0, 12)]
+    assert sum(inside) >= 2 and sum(0 < c < 1 for c in cells) >= 7
 
 
 def test_round_solids_are_right_within_their_facets():

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from voxbox.street.plan import Plan
+from voxbox.street.repaint import configure_repaint, repaint
 from voxbox.street.rig import configure_rig, render_rig
 from voxbox.street.voxels import configure_voxels, render_voxels
 from voxbox_core.errors import InputError
@@ -69,6 +70,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "voxels", help="render images with the voxels before their camera, into a folder", formatter_class=_Help
     )
     configure_voxels(voxels)
+    painting = verbs.add_parser(
+        "repaint", help="voxels with images that a network painted of their edges", formatter_class=_Help
+    )
+    configure_repaint(painting)
     sheet = verbs.add_parser(
         "sheet", help="one picture of many frames with their boxes, for eyes", formatter_class=_Help
     )
@@ -92,6 +97,8 @@ def _add_scene(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict:
     """Returns what was written and how fast. Raises InputError."""
+    if args.street_verb == "repaint":
+        return repaint(args)
     if args.jobs < 1:
         raise InputError("number of processes", args.jobs, "at least 1", "Give --jobs.")
     return {"render": render, "rig": render_rig, "voxels": render_voxels, "sheet": sheet}[args.street_verb](args)

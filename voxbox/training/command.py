@@ -14,6 +14,7 @@ from typing import Any
 
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
+from voxbox.training.edges2image import command as edges2image
 from voxbox.training.options import add_options, given, make
 from voxbox.training.point_detr3d import command as point_detr3d
 from voxbox.training.recipe import LENGTHS, PARTS, PRESETS, Plan, Recipe
@@ -59,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(km3d, Augmentation, "augmentation")
     point_detr3d.configure(systems)
     ssz.configure(systems)
+    edges2image.configure(systems)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return point_detr3d.run(args)
     if args.system == "ssz":
         return ssz.run(args)
+    if args.system == "edges2image":
+        return edges2image.run(args)
     from voxbox.training.km3d import train  # torch and TensorBoard take seconds to import; --help does not need them
 
     result = train(plan_of(args), args.out, args.resume)

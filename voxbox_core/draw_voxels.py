@@ -1,7 +1,7 @@
 """Voxels drawn for eyes: slices from near to far, and as solid cells from above, from the side and obliquely.
 
-Pictures are (H, W, 3) uint8 RGB. The colours are `voxels.COLOURS`; cells that nobody knows are a veil in the renderings
-and hatched in the slices.
+Pictures are (H, W, 3) uint8 RGB. The colours are `voxels.COLOURS`. Cells that nobody knows are hatched in the slices
+and a veil in the renderings, but for rays that nobody looked along, which are empty there.
 """
 
 from itertools import pairwise
@@ -84,7 +84,8 @@ def rendered(voxels: Voxels, view: str = "oblique", size: tuple[int, int] = (960
     solid, near = paint(voxels.occupied, ink, places, fine, _FINE / 2)
     there = np.isfinite(near)
     canvas[there] = solid[there]
-    veil, veil_near = paint(voxels.labels == UNKNOWN, ink, places, fine, _FINE / 2)
+    unknown = voxels.labels == UNKNOWN
+    veil, veil_near = paint(unknown & ~unknown.all(0), ink, places, fine, _FINE / 2)
     before = veil_near > near
     canvas[before] = (1 - _DENSITY) * canvas[before] + _DENSITY * veil[before]
     picture = cv2.resize(canvas, (width, height - _BAR), interpolation=cv2.INTER_AREA)

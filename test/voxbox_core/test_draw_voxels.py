@@ -78,13 +78,21 @@ def test_unknown_is_a_veil_that_hides_nothing_wholly(view: str) -> None:
     labels = np.full(GRID.shape, AIR, np.uint8)
     labels[6, 4, 4:8] = CAR
     clear = rendered(Voxels(labels, GRID), view)
-    labels[labels == AIR] = UNKNOWN
+    labels[3:][labels[3:] == AIR] = UNKNOWN
     veiled = rendered(Voxels(labels, GRID), view)
     car = _inked(clear, "car")
     other = ~car & (clear[:-LEGEND] != veiled[:-LEGEND]).any(-1)
     assert other.sum() > 10 * car.sum()
     mean = veiled[:-LEGEND][car].mean(0), veiled[:-LEGEND][other].mean(0)
     assert mean[0][2] > mean[1][2] + 40  # the car's blue is seen through it
+
+
+def test_rays_that_nobody_looked_along_are_empty() -> None:
+    labels = np.full(GRID.shape, AIR, np.uint8)
+    labels[6, 4, 4:8] = CAR
+    clear = rendered(Voxels(labels, GRID), "oblique")
+    labels[:, :2] = UNKNOWN
+    assert np.array_equal(rendered(Voxels(labels, GRID), "oblique")[:-LEGEND], clear[:-LEGEND])
 
 
 def test_slices_show_what_each_part_of_a_ray_meets_first() -> None:

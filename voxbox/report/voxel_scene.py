@@ -20,6 +20,7 @@ _FAINT = (140, 148, 160)
 _RINGS = (10, 20, 30, 40)  # m
 _FREE, _OCCUPIED, _NOT_SEEN, _RING = (92, 150, 104), (206, 84, 72), (38, 43, 51), (70, 77, 89)
 _CELL = 4  # px of a cell of the ground
+_MARGIN = 24  # px around the camera on the map
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ def ground_picture(ground: Ground) -> np.ndarray:
     inks[0], inks[100] = _FREE, _OCCUPIED
     up = ground.cells.view(np.uint8).T[::-1, ::-1]
     picture = np.kron(inks[up], np.ones((_CELL, _CELL, 1), np.uint8))
-    behind = _CELL * 10  # px below the camera, where the grid begins at it
-    picture = np.concatenate([picture, np.full((behind, picture.shape[1], 3), _NOT_SEEN, np.uint8)])
     scale = _CELL / ground.resolution
     x, y = ground.sensor
-    place = int(picture.shape[1] - y * scale), int(len(picture) - behind - x * scale)
+    place = int(picture.shape[1] - y * scale), int(len(picture) - x * scale)
+    below = max(place[1] + _MARGIN - len(picture), 0)  # the grid begins before the camera
+    picture = np.concatenate([picture, np.full((below, picture.shape[1], 3), _NOT_SEEN, np.uint8)])
     for ring in _RINGS:
         cv2.circle(picture, place, int(ring * scale), _RING, 1, cv2.LINE_AA)
         write(picture, f"{ring} m", (place[0] + 4, place[1] - int(ring * scale) - 4), INK, 0.36)

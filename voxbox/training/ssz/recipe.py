@@ -40,6 +40,7 @@ class Recipe:
     precision: str = option("bf16", "of the forward pass: bf16 or fp32; losses are float32")
     flip: float = option(0.5, "probability of a mirrored world")
     appearance: float = option(1.0, "variation of colour and tone, sensor faults: 0 none, 1 as much as KM3D's")
+    rarity: float = option(1.0, "what rare classes count: power of the inverse square root of their frequency; 0 none")
     initial: str = option("", "weights.pt of a former generator to begin with; it begins anew when empty")
     validate_every: float = option(0.1, "fraction of the run between validations")
     validation_frames: int = option(200, "most frames per validation, evenly spread")
@@ -57,7 +58,7 @@ class Recipe:
             self._require(getattr(self, name) > 0, name, "more than zero")
         for name in ("weight_decay", "kept", "workers", "threads", "seed", "checkpoint_minutes"):
             self._require(getattr(self, name) >= 0, name, "zero or more")
-        for name in ("alone", "flip", "appearance"):
+        for name in ("alone", "flip", "appearance", "rarity"):
             self._require(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
         for name in ("warmup", "ema", "momentum"):
             self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")

@@ -14,7 +14,8 @@ from visualization_msgs.msg import MarkerArray
 
 from km3d_ros.detector import KM3D
 from msgs.boxes import detection_array, label_info
-from msgs.cameras import UNRECTIFIED, Calibration, Calibrations, Rectify, fitted, rectified
+from msgs.camera_view import CameraView, View, frame_doubt
+from msgs.cameras import UNRECTIFIED
 from msgs.images import image_message, read_image
 from msgs.markers import Markers
 from voxbox_core.boxes import Boxes3D
@@ -64,8 +65,8 @@ class Km3dNode(PerceptionNode[Parameters]):
     def __init__(self, **node_options: Any) -> None:
         super().__init__("km3d", Parameters, **node_options)
         self._detector: KM3D | None = None
-        self._calibrations = Calibrations()
-        self._view: tuple[object, Camera, Rectify] | None = None
+        self._view = CameraView()
+        self._told: View | None = None
 
     def load(self) -> None:
         """The detector, and the topics that tell of its boxes."""
@@ -80,8 +81,8 @@ class Km3dNode(PerceptionNode[Parameters]):
 
     def unload(self) -> None:
         """The detector and what was known of the camera."""
-        self._detector = self._view = None
-        self._calibrations = Calibrations()
+        self._detector = self._told = None
+        self._view = CameraView()
 
     def inputs(self) -> list[Input]:
         """The image and its calibration, which need not come together."""
@@ -110,43 +111,41 @@ class Km3dNode(PerceptionNode[Parameters]):
         assert self._detector is not None
         begun = time.perf_counter()
         image = read_image(message)
-        camera, rectify = self._view_of(image.shape[1], image.shape[0], message.header)
-        image = rectify(image)
+        view = self._view_of(image.shape[1], image.shape[0], message.header)
+        image = view.rectify(image)
         decoded = time.perf_counter()
-        boxes = self._detector(image, camera)
+        boxes = self._detector(image, view.camera)
         detected = time.perf_counter()
         placed, header = self.in_target_frame(boxes, message.header)
         self._detections_out.publish(detection_array(placed, header))
         published = time.perf_counter()
         self._publish_markers(placed, header)
-        self._publish_overlay(image, boxes, camera, message.header)
+        self._publish_overlay(image, boxes, view.camera, message.header)
         shown = {"show": time.perf_counter() - published}
         return {"decode": decoded - begun, **self._detector.stages, "publish": published - detected, **shown}
 
     def _on_camera_info(self, message: Any) -> None:
         """Kept for the image of its stamp, and for all that have none of their own until another one comes."""
         try:
-            self._calibrations.add(message)
+            self._view.calibrations.add(message)
         except InputError as error:
             self.problems.report(error)
 
-    def _view_of(self, width: int, height: int, header: Any) -> tuple[Camera, Rectify]:
-        """The rectified camera of an image of this size, computed anew when anything about it changes."""
-        calibration = self._calibrations.of(header.stamp)
-        if calibration is None:
+    def _view_of(self, width: int, height: int, header: Any) -> View:
+        """The rectified camera of an image of this size."""
+        view = self._view.of(header.stamp, width, height, self.parameters.unrectified)
+        if view is None:
             raise InputError("camera_info", "missing", "one before the first image", self._camera_info_in.missing())
-        if header.frame_id != calibration.frame_id:
-            expected = f"camera_info's {calibration.frame_id!r}"
-            self.problems.report(InputError("frame_id of the image", repr(header.frame_id), expected, "Align them."))
-        key = (calibration, width, height, self.parameters.unrectified)
-        if self._view is None or self._view[0] != key:
-            scaled = fitted(calibration, width, height)
-            self._view = (key, *rectified(scaled, self.parameters.unrectified))
-            self._tell_view(calibration, scaled)
-        return self._view[1:]
+        if doubt := frame_doubt(header, view):
+            self.problems.report(doubt)
+        if view is not self._told:
+            self._told = view
+            self._tell_view(view)
+        return view
 
-    def _tell_view(self, calibration: Calibration, scaled: Calibration) -> None:
+    def _tell_view(self, view: View) -> None:
         """Say what is done to the images of this camera; not for every one of a lens that zooms."""
+        calibration, scaled = view.calibration, view.scaled
         if scaled is not calibration:
             self.get_logger().warning(
                 f"image size is {scaled.width}x{scaled.height}; camera_info's {calibration.width}x{calibration.height} "

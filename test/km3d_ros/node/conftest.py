@@ -94,9 +94,9 @@ class Vehicle(vehicle.Vehicle):
 
     def calibrate(self, message: Any = None) -> None:
         assert self.until(lambda: self.heard(self._calibrations))
-        before = self.node._calibrations._recent
+        before = self.node._view.calibrations._recent
         self._calibrations.publish(self.camera_info() if message is None else message)
-        assert self.until(lambda: self.node._calibrations._recent is not before)
+        assert self.until(lambda: self.node._view.calibrations._recent is not before)
 
     def detect(self, message: Any, topic: str = "image") -> Any:
         """The detections of an image."""

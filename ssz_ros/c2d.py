@@ -51,7 +51,7 @@ class C2D(nn.Module):
         for up in self.up:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = up(torch.cat([x, skips.pop()], 1) if skips else x)
-        logits = self.head(x).contiguous()  # classes far apart: the loss of a channels-last map takes three times as long
+        logits = self.head(x).contiguous()  # of a channels-last map the loss takes three times as long
         return logits.unflatten(1, (len(self.contract.classes), self.contract.slices))
 
 

@@ -42,9 +42,9 @@ class Contract:
     spacing: str = STREET.spacing
     per_cell: int = 2
     architecture: str = "c2d"
-    encoder: tuple[int, ...] = (32, 64, 128, 192, 256)
-    decoder: tuple[int, ...] = (128, 96, 64, 64)
-    expansion: int = 4
+    encoder: tuple[int, ...] = (32, 64, 128, 256, 320)
+    decoder: tuple[int, ...] = (192, 128, 128, 128)
+    expansion: int = 3
     inverted_2d: bool = True
     inverted_3d: bool = True
     order: str = "pointwise_first"
@@ -128,17 +128,20 @@ _PAPER_ENCODER = (32, 64, 128, 256, 256, 256, 256, 256)
 
 PRESETS = {
     "street": Contract(),
-    "ssz-street": Contract(architecture="ssz", decoder=(192, 96, 48, 24)),
+    "ssz-street": Contract(architecture="ssz", decoder=(128, 64, 32, 16)),
     "ssz128": _on(
         PAPER,
         architecture="ssz",
         encoder=_PAPER_ENCODER,
         decoder=(256, 256, 256, 128, 64, 32, 16),
+        expansion=4,
         order="depthwise_first",
     ),
     "c2d128": _on(PAPER, encoder=(32, 64, 128, 256, 256)),
     "zgan128": _on(PAPER, architecture="zgan", encoder=_PAPER_ENCODER, decoder=(256, 256, 256, 256, 128, 64, 32)),
-    "toy32": _on(_TOY, encoder=(16, 32, 64, 96, 128), decoder=(96, 64, 48, 48)),
-    "ssz-toy32": _on(_TOY, architecture="ssz", encoder=(16, 32, 64, 96, 128, 128), decoder=(128, 96, 64, 32, 16)),
+    "toy32": _on(_TOY, encoder=(16, 32, 64, 96, 128), decoder=(96, 64, 48, 48), expansion=4),
+    "ssz-toy32": _on(
+        _TOY, architecture="ssz", encoder=(16, 32, 64, 96, 128, 128), decoder=(128, 96, 64, 32, 16), expansion=4
+    ),
 }
 """Contracts that recipes begin with. "street" is the released one; those of 128 cells have the paper's grid."""

@@ -39,6 +39,8 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(
             up(below, skip, out) for below, skip, out in zip((encoder[-1], *decoder[:-1]), joined, decoder, strict=True)
         )
+        if contract.bottleneck == (1, 1, 1) and isinstance(self.up[0], PointwiseFirst):
+            self.up[0].inside = nn.Identity()  # of one cell a norm leaves nothing in a batch of one
         self.activation = leaky()
         self.head = JoinedPointwise(decoder[-1], contract.skips[-1], len(contract.classes), bias=True)
 

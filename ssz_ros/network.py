@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ssz_ros.c2d import C2D
 from ssz_ros.contract import Contract
 from ssz_ros.generator import Generator
-from ssz_ros.rewrites import folded
+from ssz_ros.rewrites import folded, in_phases
 from ssz_ros.zgan import ZGAN
 
 ARCHITECTURES: dict[str, Callable[[Contract], nn.Module]] = {"c2d": C2D, "ssz": Generator, "zgan": ZGAN}
@@ -33,15 +33,16 @@ class Deployed(nn.Module):
     Returns labels (1, slices, rows, columns) uint8 and, where `probability` asks for it, the labels' probability, of
     the same shape, uint8, 255 for certain. Without a softmax of all classes: the greatest logit is the answer, and a
     hundred times as many bytes would leave the engine. The casts are last, since TensorRT knows uint8 at its ends only.
+    rewritten: by the exact rewrites of `rewrites`; False leaves the network as it was trained, to compare with.
     """
 
     INPUTS = ("image",)
     OUTPUTS = ("labels",)
 
-    def __init__(self, network: nn.Module, probability: bool = False) -> None:
+    def __init__(self, network: nn.Module, probability: bool = False, rewritten: bool = True) -> None:
         super().__init__()
         self.contract = cast(Contract, network.contract)
-        self.network = folded(network)
+        self.network = in_phases(folded(network)) if rewritten else network
         self.probability = probability
         self.outputs = (*self.OUTPUTS, "probability") if probability else self.OUTPUTS
 

@@ -62,12 +62,11 @@ class PoseGrid:
         translation = np.zeros((3, *self.cells), np.float32)
         rotation = np.zeros((ROTATIONS[self.rotation], *self.cells), np.float32)
         if poses is not None and len(poses.label):
-            fine, inside = self.fruxel.locate(poses.translation)
-            coarse = np.minimum(((fine + 0.5) / self.stride).astype(int), np.array(self.cells) - 1)
+            _, inside = self.fruxel.locate(poses.translation)
             codes = self._code(np.asarray(poses.rotation, np.float64))
             farthest_first = np.argsort(-poses.translation[:, 2], kind="stable")
             for n in farthest_first[inside[farthest_first]]:
-                cell = tuple(coarse[n])
+                cell = self._cell(poses.translation[n])
                 objects[cell] = True
                 rotates[cell] = poses.label[n] not in _SAME_ALL_AROUND
                 translation[(slice(None), *cell)] = poses.translation[n]
@@ -98,6 +97,14 @@ class PoseGrid:
             return translation, code
         yaw = np.arctan2(code[:, 1], code[:, 0])
         return translation, upright(yaw / 2 if self.rotation == "double_yaw" else yaw)
+
+    def _cell(self, center: np.ndarray) -> tuple[int, int, int]:
+        """The cell of a point (3,) in the grid, m."""
+        x, y, z = center
+        column, row = np.array(self.fruxel.principal) + self.fruxel.focal * np.array([x, y]) / z
+        place = np.array([self.fruxel.slice_of(z), row, column]) / self.stride
+        u, v, w = (min(int(at), count - 1) for at, count in zip(place, self.cells, strict=True))
+        return u, v, w
 
     def _place(self, part: Tensor) -> Tensor:
         """Coordinates (B, 3, u, v, w) in the fruxel grid from those inside of each cell, in [0, 1]."""

@@ -6,9 +6,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ssz_ros.blocks import JoinedPointwise, PointwiseFirst
+from ssz_ros.blocks import DepthwiseUp, JoinedPointwise, PointwiseFirst, kernels_of_phases, up_by_phases
 
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
@@ -49,51 +48,29 @@ def _fold(
     along = [1] * conv.weight.ndim
     along[axis] = -1
     conv.weight = nn.Parameter((conv.weight.double() * scale.view(along)).to(conv.weight.dtype))
+    if isinstance(conv, JoinedPointwise) and conv.of_skip is not None:
+        conv.of_skip = nn.Parameter((conv.of_skip.double() * scale.view(-1, 1, 1, 1)).to(conv.weight.dtype))
     conv.bias = nn.Parameter((norm.bias.double() + bias * scale).to(conv.weight.dtype))
 
 
 def in_phases(network: nn.Module) -> nn.Module:
-    """A copy without depthwise transposed convolutions, which TensorRT does not like in three dimensions."""
+    """A copy in eval mode whose volumetric depthwise transposed convolutions are ordinary ones, which take ONNX Runtime
+    half of the time and which TensorRT knows better. What is to be folded into them must be so before."""
     network = deepcopy(network)
     for part in list(network.modules()):
         for name, child in part.named_children():
-            if isinstance(child, nn.ConvTranspose3d) and child.groups == child.in_channels > 1:
+            if isinstance(child, DepthwiseUp):
                 setattr(part, name, Phases(child))
     return network
 
 
 class Phases(nn.Module):
-    """A depthwise transposed convolution (kernel 4, stride 2, padding 1) as one depthwise convolution of 2x2x2.
+    """`DepthwiseUp` as one ordinary convolution, its kernels ready."""
 
-    Even and odd outputs of an axis each see two of the four taps, so that there are eight kernels for each channel,
-    whose outputs are put between one another. (B, C, D, H, W) -> (B, C, 2 D, 2 H, 2 W).
-    """
-
-    TAPS = ((3, 1), (2, 0))  # of even, of odd outputs, on an input padded by one
-
-    def __init__(self, deconv: nn.ConvTranspose3d) -> None:
+    def __init__(self, up: DepthwiseUp) -> None:
         super().__init__()
-        whole = deconv.weight.detach()[:, 0]
-        kernels = [
-            whole[:, depth][:, :, row][:, :, :, column]
-            for depth in self.TAPS
-            for row in self.TAPS
-            for column in self.TAPS
-        ]
-        self.weight = nn.Parameter(torch.stack(kernels, 1).flatten(0, 1).unsqueeze(1))
-        self.bias = None if deconv.bias is None else nn.Parameter(deconv.bias.detach().repeat_interleave(8))
+        self.kernels = nn.Parameter(kernels_of_phases(up.weight.detach()))
+        self.bias = None if up.bias is None else nn.Parameter(up.bias.detach().repeat_interleave(8))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.conv3d(F.pad(x, (1,) * 6), self.weight, self.bias, groups=x.shape[1])
-        phases = y.unflatten(1, (-1, 8)).unbind(2)
-        for axis in (-1, -2, -3):
-            size = x.shape[axis]
-            even = [phase.narrow(axis, 0, size) for phase in phases[0::2]]
-            odd = [phase.narrow(axis, 1, size) for phase in phases[1::2]]
-            phases = tuple(_interleaved(a, b, axis) for a, b in zip(even, odd, strict=True))
-        return phases[0]
-
-
-def _interleaved(even: Tensor, odd: Tensor, axis: int) -> Tensor:
-    """Two tensors, by turns along an axis that is counted from the end."""
-    return torch.stack([even, odd], axis).flatten(axis - 1, axis)
+        return up_by_phases(x, self.kernels, self.bias)

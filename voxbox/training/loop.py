@@ -35,6 +35,7 @@ class Course:
 
     folder: gets checkpoint.pt, weights.pt, validation.json and TensorBoard's events.  contract: saved with the weights.
     batches: from a step on, without end.  validate_every: fraction of the run.  shown: names of the scores to print.
+    watched: scalars of the latest step for TensorBoard that are not worth computing at every step.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Course:
     validate_every: float
     checkpoint_minutes: float
     shown: tuple[str, ...] = ()
+    watched: Callable[[], Mapping[str, float]] | None = None
 
 
 def follow(course: Course, processes: Processes, progress_bar: bool) -> bool:
@@ -91,6 +93,8 @@ class _Loop:
         assert self.board is not None
         for name, value in terms.items():
             self.board.add_scalar(name, value.item(), self.run.clock.step)
+        for name, number in self.course.watched().items() if self.course.watched else ():
+            self.board.add_scalar(name, number, self.run.clock.step)
         self.board.add_scalar("learning_rate", self.run.optimiser.param_groups[0]["lr"], self.run.clock.step)
         losses = {name.removeprefix("loss/"): v for name, v in terms.items() if name.startswith("loss/")}
         bar.set_postfix({name: f"{value.item():.3f}" for name, value in losses.items()})

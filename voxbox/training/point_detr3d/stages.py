@@ -23,9 +23,10 @@ from point_detr3d_ros.pseudo_labels import PseudoLabel, read_pseudo_labels, writ
 from point_detr3d_ros.student import Maps, Student
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_losses import TeacherTargets
+from voxbox.training.loop import Terms
 from voxbox.training.point_detr3d.clouds import Clouds, Order, stream, student_item, teacher_item
 from voxbox.training.point_detr3d.frames import RigFrames, split, with_boxes
-from voxbox.training.point_detr3d.loop import Stage, Terms, optimise
+from voxbox.training.point_detr3d.loop import Stage, optimise
 from voxbox.training.point_detr3d.recipe import GIVEN, STAGES, Plan
 from voxbox.training.point_detr3d.validation import assist_of, student_validation, teacher_validation
 from voxbox.training.processes import Processes
@@ -189,9 +190,7 @@ class _StudentLosses:
             with torch.no_grad():  # what gets no gradient needs no word with the other processes either
                 weak = self._student.features(batch["weak_features"], batch["weak_cell"], batch["batch"])
             mask, objects = batch.get("mask"), batch.get("objects")
-            terms["consistency"] = consistency_loss(
-                maps.features, weak, batch["matrix"], plan.contract, mask, objects
-            )
+            terms["consistency"] = consistency_loss(maps.features, weak, batch["matrix"], plan.contract, mask, objects)
             self._compared = weak
         return terms, total(terms, plan.losses)
 

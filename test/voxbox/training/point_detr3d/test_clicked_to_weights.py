@@ -12,7 +12,8 @@ from point_detr3d_ros.contract import CLASSES, Contract
 from point_detr3d_ros.label_file import AcceptedBox, append
 from point_detr3d_ros.pseudo_labels import read_pseudo_labels
 from voxbox import cli
-from voxbox.training.point_detr3d import loop, stages
+from voxbox.training import loop
+from voxbox.training.point_detr3d import stages
 from voxbox.training.point_detr3d.clouds import collate
 from voxbox.training.point_detr3d.frames import RigFrames, split
 from voxbox_core import weights

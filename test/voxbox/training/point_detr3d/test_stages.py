@@ -12,8 +12,9 @@ import pytest
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.pseudo_labels import read_pseudo_labels
 from voxbox import cli
-from voxbox.training.point_detr3d import loop
+from voxbox.training import loop
 from voxbox.training.point_detr3d.frames import RigFrames, split
+from voxbox.training.point_detr3d.loop import Descent
 from voxbox_core import weights
 from voxbox_core.datasets.rig_folder import RigFolder, RigWriter
 from voxbox_core.errors import InputError
@@ -79,15 +80,15 @@ def test_an_interrupted_stage_resumes_to_the_same_bits(options, tmp_path, monkey
             assert cli.main(options(out, "--stage", "s0")) == 0
     assert cli.main(start(whole)) == 0
 
-    steps, caught, calls = loop._Loop._step, [], []
+    descend, caught, calls = Descent.__call__, [], []
 
-    def interrupted(self, forward, batch):
+    def interrupted(self, batch, progress):
         calls.append(1)
         caught.extend([signal.SIGTERM] * (len(calls) == 3))
-        return steps(self, forward, batch)
+        return descend(self, batch, progress)
 
     monkeypatch.setattr(loop, "signals", lambda: nullcontext(caught))
-    monkeypatch.setattr(loop._Loop, "_step", interrupted)
+    monkeypatch.setattr(Descent, "__call__", interrupted)
     assert cli.main(start(parts)) == 0
     assert not (parts / stage / "weights.pt").exists()
     monkeypatch.undo()

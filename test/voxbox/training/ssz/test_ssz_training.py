@@ -33,7 +33,20 @@ def options(toy):
             for word in (f"--{name}", value(name))
         ]
         small = ["--spacing", GRID.spacing, "--per-cell", PER_CELL, "--encoder", 8, 16, 16, "--decoder", 16, 16]
-        length = ["--steps", 8, "--batch", 3, "--ema", 0.5, "--validation", toy, "--validation-frames", 3]
+        length = [
+            "--steps",
+            8,
+            "--batch",
+            3,
+            "--ema",
+            0.5,
+            "--validation",
+            toy,
+            "--validation-frames",
+            1,
+            "--validate-every",
+            1,
+        ]
         return [str(word) for word in ["train", "ssz", "--data", toy, "--out", out, *grid, *small, *length, *more]]
 
     def value(name):
@@ -56,7 +69,7 @@ def test_a_run_ends_in_weights_that_know_the_scenes(options, tmp_path):
     assert (
         cli.main(
             [
-                *options(out, "--steps", 100, "--learning-rate", 0.005, "--validate-every", 1),
+                *options(out, "--steps", 100, "--learning-rate", 0.005, "--validation-frames", 9),
                 "--json",
                 str(tmp_path / "x.json"),
             ]

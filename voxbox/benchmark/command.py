@@ -7,15 +7,16 @@
   voxbox benchmark km3d --parts graph            an untrained network with more or less of a frame's work in its graph
   voxbox benchmark point-detr3d                  every backend, clouds of 10k to 1M points, clicks, memory
   voxbox benchmark point-detr3d --parts clicks   the assistant alone: a frame encoded, clicks decoded
+  voxbox benchmark ssz                           the graph as trained and as deployed, stages, clouds of voxels
 
-KM3D's image is the first of the bag, Point-DETR3D's cloud one of the street world or of --data. Machines are noisy:
-trust the ratios of one run, not times of different days.
+KM3D's and SSZ's image is the first of the bag, Point-DETR3D's cloud one of the street world or of --data. Machines are
+noisy: trust the ratios of one run, not times of different days.
 """
 
 import argparse
 from typing import Any
 
-from voxbox.benchmark import km3d, point_detr3d
+from voxbox.benchmark import km3d, point_detr3d, ssz
 from voxbox.benchmark.options import check, chosen
 from voxbox.demo.outcome import machine
 from voxbox_core.runtime import available
@@ -23,6 +24,7 @@ from voxbox_core.runtime import available
 SYSTEMS = {
     "km3d": (km3d, "KM3D-Net: monocular 3D boxes"),
     "point-detr3d": (point_detr3d, "Point-DETR3D: LiDAR boxes, and boxes of clicks"),
+    "ssz": (ssz, "SSZ: semantic voxels of one image"),
 }
 
 

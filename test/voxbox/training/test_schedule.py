@@ -23,6 +23,12 @@ def test_the_published_drops():
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
+def test_the_linear_rate_is_constant_for_a_half():
+    rates = [schedule.linear_rate(p / 8, 0.25) for p in range(9)]
+    assert rates == pytest.approx([1e-3, 0.5, 1, 1, 1, 0.75, 0.5, 0.25, 0])
+    assert schedule.linear_rate(0.0, 0.0) == 1
+
+
 def test_a_clock_counts_steps_or_minutes(monkeypatch):
     assert schedule.Clock(steps=10, minutes=0, step=4).progress == pytest.approx(0.4)
     now = [100.0]

@@ -55,7 +55,7 @@ def _fold(
 
 def in_phases(network: nn.Module) -> nn.Module:
     """A copy in eval mode whose volumetric depthwise transposed convolutions are ordinary ones, which take ONNX Runtime
-    half of the time and which TensorRT knows better. What is to be folded into them must be so before."""
+    half of the time, for up to twice the memory, and which TensorRT knows better. What is to be folded into them must be so before."""
     network = deepcopy(network)
     for part in list(network.modules()):
         for name, child in part.named_children():

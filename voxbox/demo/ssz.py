@@ -95,7 +95,7 @@ def make_artefacts(
     if once.best is not None:
         shown.append(_stills(folder, once.best, replay))
     found = sum(point_count(message) for message in replay.outputs if message.topic == VOXELS)
-    return Artefacts(found, verdict(once.counts), shown, tuple(once.unreadable))
+    return Artefacts(found, verdict(once.counts, once.truth.absent), shown, tuple(once.unreadable))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class _Pass:
 
     def __init__(self, bag: Bag, topics: DriveTopics, replay: Replay, contract: Contract) -> None:
         self._bag, self._topics, self._replay, self._contract = bag, topics, replay, contract
-        self._truth = Truth(bag.path, contract.fruxel)
+        self.truth = Truth(bag.path, contract.fruxel)
         self._answers = {m.stamp: m for m in replay.outputs if m.topic == VOXELS}
         self.counts: Counts | None = None
         self.best: _Shown | None = None
@@ -143,7 +143,7 @@ class _Pass:
         sample, fruxel, stamp = sample_of(self._bag, frame, transforms), self._contract.fruxel, frame.image.stamp
         aligned = align(sample.image, sample.camera, fruxel, _FINE)
         voxels = self._voxels(stamp, frame, aligned.seen)
-        truth = self._truth.at(stamp)
+        truth = self.truth.at(stamp)
         self.counts = compared(self.counts, voxels, truth)
         if voxels is not None:
             shown = _Shown(frame.index, stamp, aligned.image, voxels, truth)

@@ -18,41 +18,46 @@ _PARTS = {"all cells": "IoU", "seen": "visible", "hidden": "occluded"}
 
 
 class Truth:
-    """The voxel samples of a drive by the stamps of its images; none where there is no such folder.
+    """The voxel samples of a drive by the stamps of its images.
 
-    Raises InputError where there is one without samples of that grid.
+    absent: why there are none; "" where there are. A folder that cannot be used costs the scores, not the pictures.
     """
 
     def __init__(self, bag: Path, fruxel: Fruxel) -> None:
-        self._folder: VoxelFolder | None = None
-        self._index: dict[int, int] = {}
         path = bag.with_suffix(TRUTH_SUFFIX)
+        self.absent = f"no ground truth in {path.name} beside this bag"
+        self._index: dict[int, int] = {}
         if not path.is_dir():
             return
-        folder = VoxelFolder(path, depth=False)
-        if folder.fruxel != fruxel:
-            raise InputError(f"grid of {path}", folder.fruxel, f"the model's, {fruxel}", "Render it in that grid.")
-        self._folder = folder
-        for i in range(len(folder)):
-            stamp = folder.record(i).get("stamp")
-            if stamp is not None:
-                self._index[_milliseconds(stamp)] = i
+        try:
+            self._folder = VoxelFolder(path, depth=False)
+            if self._folder.fruxel != fruxel:
+                raise InputError(f"grid of {path}", self._folder.fruxel, f"the model's, {fruxel}", "Render it in that.")
+            stamps = [self._folder.record(i).get("stamp") for i in range(len(self._folder))]
+        except InputError as error:
+            self.absent = str(error)
+            return
+        self.absent = ""
+        self._index = {_milliseconds(stamp): i for i, stamp in enumerate(stamps) if stamp is not None}
 
     def at(self, stamp: int) -> Voxels | None:
         """The truth before the camera at a stamp, ns; None where nobody knows."""
         index = self._index.get(_milliseconds(stamp / 1e9))
-        return None if self._folder is None or index is None else self._folder[index].voxels
+        return None if index is None else self._folder[index].voxels
 
 
 def _milliseconds(seconds: float) -> int:
     return round(1e3 * seconds)
 
 
-def verdict(counts: Counts | None) -> Verdict:
-    """Only classes that occur, so that a missing number means "none there" and not "missed all"."""
+def verdict(counts: Counts | None, absent: str) -> Verdict:
+    """Only classes that occur, so that a missing number means "none there" and not "missed all".
+
+    absent: why there is no truth, "" where there is.
+    """
     if counts is None:
-        missing = "Nobody knows what is where in this drive, so accuracy was not measured."
-        return Verdict(None, "no ground truth beside this bag: accuracy not measured", Section("Accuracy", [missing]))
+        reason = absent or "no frame with ground truth was answered"
+        return Verdict(None, f"{reason}: accuracy not measured", Section("Accuracy", [f"Not measured: {reason}."]))
     found = {name: round(value, 4) for name, value in scores(counts).items() if not math.isnan(value)}
     accuracy = {"frames": counts.samples, "scores": found}
     line = f"accuracy: mean IoU {found.get('IoU', 0):.3f} of {counts.samples} frames with truth"

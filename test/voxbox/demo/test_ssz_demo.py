@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,6 @@ from voxbox_core.datasets.bag.writer import START
 from voxbox_core.datasets.sample import Sample
 from voxbox_core.datasets.voxel_folder import VoxelWriter
 from voxbox_core.datasets.voxel_sample import VoxelSample
-from voxbox_core.errors import InputError
 from voxbox_core.voxels import AIR, CLASSES, UNKNOWN, Voxels
 
 serialization = pytest.importorskip("rclpy.serialization")
@@ -116,12 +116,18 @@ def test_frames_are_scored_against_the_truth_beside_the_drive(drive, tmp_path) -
         assert {t.name: t.count for t in bag.topics}[VOXELS] == 3
 
 
-def test_truth_of_another_grid_is_refused(drive, tmp_path) -> None:
-    from dataclasses import replace
-
+def test_truth_of_another_grid_costs_the_scores_alone(drive, tmp_path) -> None:
     other = replace(TINY, far=30.0)
-    with Bag(drive) as bag, pytest.raises(InputError, match="Render it in that grid"):
-        make_artefacts(tmp_path, bag, find_topics(bag), Replay(sent={1: 1.0}), 10.0, other)
+    with Bag(drive) as bag:
+        made = make_artefacts(tmp_path, bag, find_topics(bag), Replay(sent={1: 1.0}), 10.0, other)
+    assert made.verdict.scores is None
+    assert "far=40.0" in made.verdict.line and "Render it in that" in made.verdict.line
+
+
+def test_truth_of_frames_that_were_not_answered_is_told(drive, tmp_path) -> None:
+    with Bag(drive) as bag:
+        made = make_artefacts(tmp_path, bag, find_topics(bag), Replay(sent={1: 1.0, 2: 1.1}), 10.0, TINY)
+    assert made.verdict.line == "no frame with ground truth was answered: accuracy not measured"
 
 
 def test_a_drive_without_truth_and_without_answers_is_still_a_film(drive, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The experiments on Point-DETR3D: which part of full supervision 5% of the boxes are worth, and what makes them so.
+"""The experiments on Point-DETR3D: which part of full supervision few boxes are worth, and what makes them so.
 
     .venv/bin/python scripts/point_detr3d_tables.py --data data/rig-train --validation data/rig-val --out runs/tables
 
@@ -18,7 +18,7 @@ import numpy as np
 
 STRONG = ["--scale-min", "0.85", "--scale-max", "1.15", "--translation", "0.5"]
 STUDENTS = {
-    "5% boxes alone": ["--stage", "s0"],
+    "few boxes alone": ["--stage", "s0"],
     "+ pseudo labels": ["--stage", "s3", "--compare", "none"],
     "+ strong augmentation": ["--stage", "s3", "--compare", "none", *STRONG],
     "+ consistency of the whole map": ["--stage", "s3", "--compare", "all", *STRONG],
@@ -43,9 +43,10 @@ def main() -> None:
     parser.add_argument("--teacher-data", help="rig folder with cameras, for the rows of the teacher")
     parser.add_argument("--validation", required=True, help="rig folder to judge by")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--labelled", default="1", help="percent of the frames that have boxes (default 1)")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of split, weights and order (default 2)")
-    parser.add_argument("--steps", type=int, default=1200, help="steps of every student (default 1200)")
-    parser.add_argument("--teacher-steps", type=int, default=1000, help="steps of every teacher (default 1000)")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of every student (default 1000)")
+    parser.add_argument("--teacher-steps", type=int, default=800, help="steps of every teacher (default 800)")
     parser.add_argument("--show", action="store_true", help="train nothing, print the tables")
     args = parser.parse_args()
     if not args.show:
@@ -59,7 +60,7 @@ def main() -> None:
 
 def train_students(args: argparse.Namespace, seed: int) -> None:
     teacher = args.out / f"teacher-{seed}"
-    common = ["--data", args.data, *_common(args, seed), "--no-cameras", "--labelled", "5"]
+    common = ["--data", args.data, *_common(args, seed), "--no-cameras", "--labelled", args.labelled]
     for stage in ("s0", "s1", "s2"):
         _run(teacher, [*common, "--pretrain-steps", str(args.steps)], stage)
     for name, options in STUDENTS.items():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from voxbox_core.contract import read_contract
@@ -29,6 +30,8 @@ class Contract:
     expansion: t of the inverted residuals.  inverted_2d, inverted_3d: whether encoder and decoder are made of them; the
     ablation of section 4.5 leaves them out.
     order: of a volumetric block, "depthwise_first" is the paper's; the other computes a quarter.
+    class_bias: added to each class's logits where labels are chosen; the highest logit alone is best for the loss that
+    was trained, not for IoU. Empty: none.
     Raises InputError for values that make no generator.
     """
 
@@ -48,6 +51,7 @@ class Contract:
     inverted_2d: bool = True
     inverted_3d: bool = True
     order: str = "pointwise_first"
+    class_bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("classes", "encoder", "decoder"):
@@ -61,6 +65,10 @@ class Contract:
             channels = getattr(self, name)
             self._require(len(channels) > 0 and min(channels) > 0, name, "positive numbers of channels")
         self._require(self.expansion > 0, "expansion", "a positive number")
+        bias = tuple(float(v) for v in self.class_bias) or (0.0,) * len(self.classes)
+        object.__setattr__(self, "class_bias", bias)
+        sound = len(bias) == len(self.classes) and all(isfinite(v) for v in bias)
+        self._require(sound, "class_bias", f"{len(self.classes)} finite numbers")
         power = self.per_cell > 0 and self.per_cell.bit_count() == 1
         self._require(power and self.per_cell < self._halvings, "per_cell", f"1, 2, 4 ... below {self._halvings}")
         self._check_levels()

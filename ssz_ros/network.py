@@ -33,8 +33,11 @@ class Deployed(nn.Module):
     Returns labels (1, slices, rows, columns) uint8 and, where `probability` asks for it, the labels' probability, of
     the same shape, uint8, 255 for certain. Without a softmax of all classes: the greatest logit is the answer, and a
     hundred times as many bytes would leave the engine. The casts are last, since TensorRT knows uint8 at its ends only.
+    The contract's class_bias is added to the logits.
     rewritten: by the exact rewrites of `rewrites`; False leaves the network as it was trained, to compare with.
     """
+
+    class_bias: Tensor
 
     INPUTS = ("image",)
     OUTPUTS = ("labels",)
@@ -44,10 +47,11 @@ class Deployed(nn.Module):
         self.contract = cast(Contract, network.contract)
         self.network = in_phases(folded(network)) if rewritten else network
         self.probability = probability
+        self.register_buffer("class_bias", torch.tensor(self.contract.class_bias).view(1, -1, 1, 1, 1), False)
         self.outputs = (*self.OUTPUTS, "probability") if probability else self.OUTPUTS
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        logits = self.network(normalise(image)).float()
+        logits = self.network(normalise(image)).float() + self.class_bias
         labels = logits.argmax(1).to(torch.uint8)
         if not self.probability:
             return (labels,)

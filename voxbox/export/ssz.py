@@ -3,21 +3,25 @@
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from ssz_ros.contract import Contract
-from ssz_ros.network import Deployed
+from ssz_ros.network import Deployed, build
 from ssz_ros.reconstructor import align, load_deployed
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import release
+from voxbox.export.class_bias import best_bias, gather
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays
+from voxbox.training.ssz.data import Frame, open_folders
 from voxbox_core import weights as weights_file
 from voxbox_core.datasets.bag import Bag, find_topics
 from voxbox_core.datasets.voxel_folder import VoxelFolder
@@ -45,6 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of voxel samples whose first images check the backends (default: the shipped drive's)",
     )
+    add(
+        "--balance",
+        type=Path,
+        metavar="FOLDER",
+        help="voxel samples, neither of training nor of validation, to find the bias of each class by that makes the "
+        "labels' mean IoU best (default: the weights' own bias, which is none after training)",
+    )
     add("--frames", type=int, default=4, help="how many images check the backends (default %(default)s)")
 
 
@@ -53,6 +64,8 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
     then."""
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
+    if args.balance is not None:
+        contract = balanced(source, contract, args.balance)
     frames = aligned_images(contract, args.data, args.frames)
     with tempfile.TemporaryDirectory(prefix="voxbox-export-") as temporary:
         folder = Path(temporary)
@@ -63,6 +76,20 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
         release.install(folder, args.out)
         size = (args.out / release.ONNX).stat().st_size
     return {"model": str(args.out), "manifest": manifest, "onnx_mb": round(size / 1e6, 2), "parity": agreement}
+
+
+def balanced(source: weights_file.Weights, contract: Contract, folder: Path) -> Contract:
+    """The contract with the biases that suit a folder of voxel samples. Raises InputError for one of another grid."""
+    (samples,) = open_folders([str(folder)], contract)
+    network = build(contract).eval()
+    weights_file.load_into(network, source)
+    shown = tqdm(range(len(samples)), "looking for the classes' bias", unit="frame")
+    cells = gather(network, (Frame.of(samples[i], contract) for i in shown), contract)
+    bias = best_bias(cells)
+    before, after = (cells.mean_iou(np.array(b, np.float32)) for b in (np.zeros(len(bias)), bias))
+    told = ", ".join(f"{name} {value:+.3f}" for name, value in zip(contract.classes, bias) if value)
+    print(f"mean IoU {before:.3f} becomes {after:.3f} with biases: {told or 'none'}")
+    return replace(contract, class_bias=bias)
 
 
 def write_graph(weights: Path, onnx: Path, probability: bool = True) -> DeployedModule:

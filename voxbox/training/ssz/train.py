@@ -51,11 +51,14 @@ def train(plan: Plan, out: Path, progress_bar: bool = True) -> dict[str, Any]:
         checkpoint_minutes=recipe.checkpoint_minutes,
         shown=SHOWN,
     )
-    finished = (out / WEIGHTS).is_file() or follow(course, processes, progress_bar)
-    if finished and opponent and processes.leads:
+    results = [out / name for name in ((WEIGHTS, DISCRIMINATOR) if opponent else (WEIGHTS,))]
+    done = all(file.is_file() for file in results)
+    finished = done or follow(course, processes, progress_bar)
+    if finished and not done and opponent and processes.leads:
         opponent.save(out / DISCRIMINATOR, contract, recipe)
     processes.leave()
-    return {"finished": finished, "steps": run.clock.step, "frames": len(frames), "weights": str(out / WEIGHTS)}
+    steps = recipe.steps if done else run.clock.step
+    return {"finished": finished, "steps": steps, "frames": len(frames), "weights": str(out / WEIGHTS)}
 
 
 def _begin(plan: Plan, processes: Processes) -> tuple[Run, Opponent | None]:

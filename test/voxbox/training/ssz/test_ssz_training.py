@@ -240,4 +240,18 @@ def test_a_run_folder_is_not_used_twice_and_a_resumed_run_keeps_its_recipe(optio
     assert cli.main(options(out, "--steps", 1)) == cli.INPUT_ERROR
     assert "Add --resume" in capsys.readouterr().err
     assert cli.main(["train", "ssz", "--out", str(out), "--resume", "--batch", "2"]) == cli.INPUT_ERROR
-    assert cli.main(["train", "ssz", "--out", str(out), "--resume"]) == 0  # nothing is left to do
+
+
+def test_going_on_with_a_finished_run_changes_nothing(options, tmp_path):
+    out, result = tmp_path / "run", tmp_path / "x.json"
+    assert cli.main(options(out, "--discriminator", "--alone", 0.4)) == 0
+    resume = ["train", "ssz", "--out", str(out), "--resume", "--json", str(result)]
+    files = [out / "weights.pt", out / "discriminator.pt"]
+    before = [file.read_bytes() for file in files]
+    assert cli.main(resume) == 0
+    assert [file.read_bytes() for file in files] == before
+    assert json.loads(result.read_text())["steps"] == 8
+    learned = state(files[1])
+    files[1].unlink()  # as if the power had gone between the two
+    assert cli.main(resume) == 0
+    assert all((state(files[1])[name] == tensor).all() for name, tensor in learned.items())

@@ -1,7 +1,6 @@
 """Voxel samples with other pictures of the same scenes: `voxbox street repaint` (SSZ, section 3.4 and figure 6)."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tqdm import tqdm
 from voxbox.street.folder import claim
 from voxbox_core.datasets.voxel_folder import VoxelFolder, VoxelWriter
 from voxbox_core.datasets.voxel_tables import write_tables
+from voxbox_core.runtime.model import checksum
 
 
 def configure_repaint(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,7 @@ def repaint(args: argparse.Namespace) -> dict:
     from voxbox.training.edges2image.networks import load_painter, repainted
 
     samples, painter = VoxelFolder(args.folder), load_painter(args.weights)
-    painted_by = {"contract": json.loads(painter.contract.to_json()), "weights": args.weights.stat().st_size}
-    claim(args.out, {"source": str(args.folder.resolve()), "painter": painted_by})
+    claim(args.out, {"source": str(args.folder.resolve()), "painter": checksum(args.weights)})
     writer = VoxelWriter(args.out)
     missing = [i for i, name in enumerate(samples.names) if not writer.has(name)]
     for i in tqdm(missing, "painting", total=len(samples), initial=len(samples) - len(missing), unit="frame"):

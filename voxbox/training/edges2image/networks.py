@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from voxbox.training.edges2image.contract import PainterContract
 from voxbox_core import weights
-from voxbox_core.errors import InputError
 
 
 def _down(before: int, after: int, norm: bool) -> nn.Sequential:
@@ -81,11 +80,7 @@ def load_painter(path: Path) -> Painter:
     """Raises InputError for a file that is no painter's."""
     stored = weights.load(path)
     painter = Painter(PainterContract.from_json(stored.contract))
-    try:
-        painter.load_state_dict(stored.state)
-    except RuntimeError as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"weights {path}", found, "those of `voxbox train edges2image`", "Give those.") from None
+    weights.load_into(painter, stored)
     return painter.eval()
 
 

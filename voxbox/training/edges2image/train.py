@@ -59,9 +59,11 @@ def train(plan: Plan, out: Path, progress_bar: bool = True) -> dict[str, Any]:
         checkpoint_minutes=recipe.checkpoint_minutes,
         shown=("l1",),
     )
-    finished = (out / WEIGHTS).is_file() or follow(course, processes, progress_bar)
+    done = (out / WEIGHTS).is_file()
+    finished = done or follow(course, processes, progress_bar)
     processes.leave()
-    return {"finished": finished, "steps": run.clock.step, "photos": len(photos), "weights": str(out / WEIGHTS)}
+    steps = recipe.steps if done else run.clock.step
+    return {"finished": finished, "steps": steps, "photos": len(photos), "weights": str(out / WEIGHTS)}
 
 
 class _Duel:
@@ -121,7 +123,9 @@ def _cut(image: np.ndarray, size: int, rng: np.random.Generator | None) -> np.nd
     """(size, size, 3), as much as there is of the shorter side; the middle, not mirrored, without rng."""
     height, width = image.shape[:2]
     scale = size / min(height, width)
-    scaled = cv2.resize(image, (max(round(width * scale), size), max(round(height * scale), size)))
+    # Of a photo shrunk without averaging the edges would be those of its noise.
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = cv2.resize(image, (max(round(width * scale), size), max(round(height * scale), size)), interpolation=how)
     room = scaled.shape[0] - size, scaled.shape[1] - size
     y, x = (r // 2 for r in room) if rng is None else (int(rng.integers(r + 1)) for r in room)
     cut = scaled[y : y + size, x : x + size]

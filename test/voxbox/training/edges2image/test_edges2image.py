@@ -1,6 +1,8 @@
 """A painter learns to paint, and voxels keep their labels under other pictures."""
 
 import json
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from voxbox.cli import main
+from voxbox.cli import INPUT_ERROR, main
+from voxbox.training import loop
+from voxbox.training.edges2image import train as training
 from voxbox.training.edges2image.contract import PainterContract
 from voxbox.training.edges2image.networks import Critic, Painter, load_painter, repainted
 from voxbox.training.edges2image.recipe import Plan, Recipe
@@ -51,7 +55,7 @@ def _plan(photos: Path, **changed: object) -> Plan:
     return Plan(SMALL, Recipe(data=(str(photos),), **values))  # type: ignore[arg-type]
 
 
-def test_it_learns_colours_and_goes_on_where_it_stopped(photos: Path, tmp_path: Path) -> None:
+def test_it_learns_colours(photos: Path, tmp_path: Path) -> None:
     result = train(_plan(photos), tmp_path / "run", progress_bar=False)
     assert result["finished"] and result["steps"] == 60
     scores = json.loads((tmp_path / "run" / "validation.json").read_text())["scores"]
@@ -61,7 +65,35 @@ def test_it_learns_colours_and_goes_on_where_it_stopped(photos: Path, tmp_path: 
     assert painted.shape == (48, 64, 3) and painted.dtype == np.uint8
     assert painted[..., 1].mean() > painted[..., 2].mean() + 20
     again = train(_plan(photos), tmp_path / "run", progress_bar=False)
-    assert again["finished"]
+    assert again["finished"] and again["steps"] == 60
+
+
+def test_an_interrupted_run_resumes_to_the_same_bits(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, caught, made, pictures = _plan(photos, steps=6), [], [], training._pictures
+    train(plan, tmp_path / "whole", progress_bar=False)
+
+    def interrupted(*args: object) -> object:
+        caught.append(signal.SIGTERM)
+        made.append(1)
+        return pictures(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "signals", lambda: nullcontext(caught))
+    monkeypatch.setattr(training, "_pictures", interrupted)
+    assert not train(plan, tmp_path / "parts", progress_bar=False)["finished"] and made == [1]
+    monkeypatch.undo()
+    assert train(plan, tmp_path / "parts", progress_bar=False)["steps"] == 6
+    whole, parts = (weights.load(tmp_path / run / "weights.pt").state for run in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_photo_is_shrunk_by_averaging() -> None:
+    """Of pixels that are black and white by turns grey is left, and no edge."""
+    fine = np.indices((200, 220)).sum(0) % 2 * 255
+    cut = training._cut(np.repeat(fine[..., None], 3, -1).astype(np.uint8), 40, None)
+    assert cut.shape == (40, 40, 3) and np.abs(cut.astype(int) - 127).max() < 12
+    assert not SMALL.canny(cut).any()
 
 
 def test_shapes_of_painter_and_critic() -> None:
@@ -87,6 +119,8 @@ def test_voxels_keep_their_labels_under_other_pictures(tmp_path: Path) -> None:
     for i in range(2):
         np.testing.assert_array_equal(after[i].voxels.labels, before[i].voxels.labels)
         assert np.abs(after[i].image.astype(int) - before[i].image).mean() > 10
+    weights.save(tmp_path / "w.pt", Painter(SMALL).state_dict(), SMALL.to_json())  # another painter of the same size
+    assert main(command) == INPUT_ERROR
 
 
 def test_bad_recipes_are_refused(photos: Path, tmp_path: Path) -> None:

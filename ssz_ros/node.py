@@ -95,22 +95,16 @@ class SszNode(PerceptionNode[Parameters]):
         found = time.perf_counter()
         self._tell_padding(self._reconstructor, view)
         pose, header = self._placed(message.header)
-        surface = voxels.surface if self._wants_surface() else np.zeros(0, bool)
         if self._voxels_out.get_subscription_count():
-            cells = surface if self.parameters.cells == "surface" else voxels.occupied
+            cells = voxels.surface if self.parameters.cells == "surface" else voxels.occupied
             self._voxels_out.publish(voxel_cloud(voxels, cells, header, pose or HERE))
         self._publish_ground(voxels, header, pose)
         published = time.perf_counter()
         if self._markers_out.get_subscription_count():
             self._markers.most = self.parameters.max_cubes
-            self._markers_out.publish(self._markers.of(voxels, surface, header, pose or HERE))
+            self._markers_out.publish(self._markers.of(voxels, voxels.surface, header, pose or HERE))
         shown = {"show": time.perf_counter() - published}
         return {"decode": decoded - begun, **self._reconstructor.stages, "publish": published - found, **shown}
-
-    def _wants_surface(self) -> bool:
-        """Whether anybody listens to what is made of the cells that touch air."""
-        cloud = self.parameters.cells == "surface" and self._voxels_out.get_subscription_count()
-        return bool(cloud or self._markers_out.get_subscription_count())
 
     def _placed(self, header: Any) -> tuple[tuple[np.ndarray, np.ndarray] | None, Any]:
         """The pose of the camera in the frame that the parameter asks for, and the header in it; None and the camera's

@@ -1,6 +1,7 @@
 """What fills a fruxel grid: a class per cell."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Voxels:
         """(slices, rows, columns) bool: something known that is not air."""
         return (self.labels != AIR) & (self.labels != UNKNOWN)
 
-    @property
+    @cached_property
     def surface(self) -> np.ndarray:
         """(slices, rows, columns) bool: occupied, with a known air cell before, behind or beside it."""
         air = np.pad(self.labels == AIR, 1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ssz_ros.contract import Contract
@@ -94,10 +93,10 @@ def balanced(source: weights_file.Weights, contract: Contract, folder: Path) -> 
 
 def write_graph(weights: Path, onnx: Path, probability: bool = True) -> DeployedModule:
     """Write the deployed graph of a weights file, with or without the labels' probability; -> the same in PyTorch."""
-    whole = load_deployed(weights)
-    module = Deployed(cast(torch.nn.Module, whole.module.network), probability).eval()
-    write_onnx(module, module.example(), Deployed.INPUTS, module.outputs, whole.metadata, onnx)
-    return DeployedModule(module, module.outputs, whole.metadata)
+    deployed = load_deployed(weights, probability)
+    module = cast(Deployed, deployed.module)
+    write_onnx(module, module.example(), Deployed.INPUTS, deployed.outputs, deployed.metadata, onnx)
+    return deployed
 
 
 def told(result: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ssz_ros.reconstructor import SSZ
 from voxbox.evaluation.ssz_poses import PoseErrors
 from voxbox.evaluation.voxel_baselines import Prior, first_hits
 from voxbox.evaluation.voxel_report import class_table, numbers, part_table
+from voxbox.training.ssz.data import open_folders
 from voxbox_core.datasets.voxel_folder import VoxelFolder
 from voxbox_core.datasets.voxel_sample import VoxelSample
 from voxbox_core.draw_voxels import comparison
@@ -29,11 +30,11 @@ _PRIOR_FRAMES = 1000
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
     _check(args)
     ssz = SSZ.open(model_path(args.model), args.backend, args.threads)
-    sources = [_opened(path, ssz) for path in args.data]
+    sources = open_folders(args.data, ssz.contract)
     chosen = _chosen(sources, names)[: args.limit]
-    prior = _prior([_opened(path, ssz) for path in args.prior or ()])
+    prior = _prior(open_folders(args.prior or (), ssz.contract))
     show = _pictures(folder, len(chosen), args.examples)
-    poses = None if args.discriminator is None else PoseErrors.open(args.discriminator)
+    poses = None if args.discriminator is None else PoseErrors.open(args.discriminator, ssz.contract)
     totals: dict[str, Counts] = {}
     for number, (source, i) in enumerate(tqdm(chosen, "reconstructing", unit="frame")):
         sample = sources[source][i]
@@ -76,22 +77,15 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
 
 
-def _opened(path: Path, ssz: SSZ) -> VoxelFolder:
-    folder = VoxelFolder(path, depth=False)
-    if folder.fruxel != ssz.contract.fruxel:
-        expected = f"the model's, {ssz.contract.fruxel}"
-        raise InputError(f"grid of {path}", folder.fruxel, expected, "Judge a model on voxels of its own grid.")
-    return folder
-
-
 def _chosen(sources: Sequence[VoxelFolder], names: Sequence[str] | None) -> list[tuple[int, int]]:
     """Source and number of each frame to judge. Raises InputError for a name that no source has."""
     every = {(source, i): folder.names[i] for source, folder in enumerate(sources) for i in range(len(folder))}
     if names is None:
         return list(every)
-    if missing := sorted(set(names) - set(every.values())):
+    wanted = set(names)
+    if missing := sorted(wanted - set(every.values())):
         raise InputError(f"frame {missing[0]}", "absent", "a frame of the folders", "Check the frame list.")
-    return [place for place, name in every.items() if name in set(names)]
+    return [place for place, name in every.items() if name in wanted]
 
 
 def _prior(sources: Sequence[VoxelFolder]) -> Prior | None:

@@ -16,6 +16,7 @@ from ssz_ros.pose_codec import PoseGrid
 from ssz_ros.reconstructor import align
 from voxbox.training.ssz.opponent import load_pose6dof
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
+from voxbox_core.fruxel_file import require_same
 from voxbox_core.voxels import Voxels
 
 TRUE, FOUND = "true volumes", "the model's volumes"
@@ -39,9 +40,10 @@ class PoseErrors:
     angle: dict[str, list[float]] = field(default_factory=_lists)
 
     @classmethod
-    def open(cls, file: Path) -> "PoseErrors":
-        """Raises InputError for anything but the discriminator.pt of a run against Pose6DoF."""
+    def open(cls, file: Path, model: Contract) -> "PoseErrors":
+        """Raises InputError for anything but the discriminator.pt of a run against Pose6DoF in the model's grid."""
         network, contract = load_pose6dof(file)
+        require_same(contract.fruxel, model.fruxel, f"grid of {file}")
         return cls(network.eval(), contract)
 
     @torch.inference_mode()

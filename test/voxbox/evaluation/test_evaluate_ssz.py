@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_refused(model, folder, tmp_path, capsys, monkeypat
     other = replace(CONTRACT, far=20.0)
     monkeypatch.setattr(SSZ, "open", classmethod(lambda cls, *_: cls(other, None)))
     assert evaluate(tmp_path, folder) == cli.INPUT_ERROR
-    assert "voxels of its own grid" in capsys.readouterr().err
+    assert "is one of far = 12.0; expected far = 20.0" in capsys.readouterr().err
 
 
 def test_the_prior_is_the_most_frequent_class_of_each_cell():
@@ -137,3 +137,7 @@ def test_poses_are_read_from_true_and_found_volumes(model, folder, tmp_path, cap
     true, found = result["poses"]["true volumes"], result["poses"]["the model's volumes"]
     assert true == found and true["distance"] > 0  # the model's volumes are the true ones
     assert "poses read from" in capsys.readouterr().out
+    other = replace(CONTRACT, far=20.0)
+    Opponent.of(other, recipe).save(tmp_path / "far.pt", other, recipe)
+    assert evaluate(tmp_path, folder, "--discriminator", tmp_path / "far.pt") == cli.INPUT_ERROR
+    assert "far.pt is one of far = 20.0" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from voxbox_core.datasets.augment import Augmentation, vary_appearance
 from voxbox_core.datasets.voxel_folder import VoxelFolder
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
+from voxbox_core.fruxel_file import require_same
 from voxbox_core.voxels import UNKNOWN
 
 _NO_POSES = Poses(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 4)), np.zeros((0, 3)))
@@ -45,6 +47,10 @@ class Frame:
 
     @classmethod
     def of(cls, sample: VoxelSample, contract: Contract) -> "Frame":
+        """Raises InputError for labels of other classes than the contract's."""
+        if sample.voxels.classes != contract.classes:
+            expected = f"the network's, {contract.classes}"
+            raise InputError(f"classes of {sample.name}", sample.voxels.classes, expected, "Convert the data to these.")
         aligned = align(sample.image, sample.camera, contract.fruxel, contract.per_cell)
         labels = np.where(aligned.seen, sample.voxels.labels, np.uint8(UNKNOWN))
         return cls(aligned.image, labels, sample.poses if sample.poses is not None else _NO_POSES)
@@ -103,15 +109,11 @@ class Frames:
         return np.asarray(known / max(known.sum(), 1))
 
 
-def open_folders(folders: Sequence[str], contract: Contract) -> list[VoxelFolder]:
+def open_folders(folders: Sequence[str | Path], contract: Contract) -> list[VoxelFolder]:
     """Raises InputError for a folder without frames, or of another grid than the contract's."""
     opened = [VoxelFolder(folder, depth=False) for folder in folders]
     for folder in opened:
-        if folder.fruxel != contract.fruxel:
-            expected = f"the network's, {contract.fruxel}"
-            raise InputError(
-                f"grid of {folder.folder}", folder.fruxel, expected, "Set the network's grid to the data's."
-            )
+        require_same(folder.fruxel, contract.fruxel, f"grid of {folder.folder}")
     return opened
 
 

@@ -98,6 +98,13 @@ def test_a_folder_of_another_grid_is_refused(toy):
         Frames([str(toy)], replace(CONTRACT, far=20.0), kept=0)
 
 
+def test_labels_of_other_classes_are_refused():
+    sample = Scene.draw(np.random.default_rng(3)).sample("x")
+    other = replace(sample, voxels=replace(sample.voxels, classes=(*CLASSES[:-1], "road")))
+    with pytest.raises(InputError, match="classes of x"):
+        Frame.of(other, CONTRACT)
+
+
 def test_appearance_leaves_geometry_alone():
     assert appearance(0.0) == Augmentation.none()
     full = appearance(1.0)

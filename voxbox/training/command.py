@@ -15,12 +15,12 @@ from typing import Any
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
 from voxbox.training.edges2image import command as edges2image
-from voxbox.training.options import add_options, given, make
+from voxbox.training.options import add_options, given
+from voxbox.training.plans import planned
 from voxbox.training.point_detr3d import command as point_detr3d
 from voxbox.training.recipe import LENGTHS, PARTS, PRESETS, Plan, Recipe
 from voxbox.training.ssz import command as ssz
 from voxbox_core.datasets.augment import Augmentation
-from voxbox_core.errors import InputError
 
 CONTRACT_HELP = {
     "input_width": "width of the network's input, px, a multiple of 32",
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return edges2image.run(args)
     from voxbox.training.km3d import train  # torch and TensorBoard take seconds to import; --help does not need them
 
-    result = train(plan_of(args), args.out, args.resume)
+    result = train(_plan_of(args), args.out, args.resume)
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes the first one alone reports
         args.json = None
     elif result["finished"]:
@@ -83,16 +83,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def plan_of(args: argparse.Namespace) -> Plan:
-    """The plan that the command line describes. Raises InputError when it cannot be."""
-    if args.resume:
-        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
-        if changed:
-            raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
-        return Plan.load(args.out / "recipe.json")
-    if (args.out / "recipe.json").exists():
-        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
+def _plan_of(args: argparse.Namespace) -> Plan:
+    """A length on the command line overrules every length of the preset."""
     preset = {name: dict(values) for name, values in PRESETS[args.preset].items()}
     if any(name in given(args, Recipe) for name in LENGTHS):
         preset["recipe"] = {k: v for k, v in preset["recipe"].items() if k not in LENGTHS}
-    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in PARTS.items()})
+    return planned(args, Plan, PARTS, preset)

@@ -18,6 +18,7 @@ from km3d_ros.losses import loss_terms, total
 from km3d_ros.network import KM3DNet, normalise
 from voxbox.training.checkpoint import Run
 from voxbox.training.data import Draws, Frames, FromStep, loader, open_frames
+from voxbox.training.plans import RECIPE
 from voxbox.training.processes import Processes
 from voxbox.training.recipe import Plan, Recipe
 from voxbox.training.running import Average, board_of, optimiser, signals
@@ -35,7 +36,7 @@ from voxbox_core.image import apply
 # are lower than this in the network's input, px.
 UNKNOWN_OCCLUSION = 3
 LOWEST = 5.0
-RECIPE, CHECKPOINT, WEIGHTS, VALIDATION = "recipe.json", "checkpoint.pt", "weights.pt", "validation.json"
+CHECKPOINT, WEIGHTS, VALIDATION = "checkpoint.pt", "weights.pt", "validation.json"
 SHOWN = ("Car/2d/0.7/moderate", "Car/bev/0.5/moderate", "Car/3d/0.5/moderate", "Car/3d/0.7/moderate")
 _LOG_EVERY = 20  # steps between TensorBoard points
 

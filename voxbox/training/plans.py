@@ -1,14 +1,50 @@
-"""The plan of a run, as it lies in its folder: a JSON object of parts, each with all values of its dataclass."""
+"""The plan of a run: as the command line describes it, and as it lies in the run's folder, a JSON object of parts, each
+with all values of its dataclass."""
 
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
+from voxbox.training.options import given, make
 from voxbox_core.errors import InputError
 
+RECIPE = "recipe.json"
+"""The plan's file in the folder of a run."""
+
 _REMEDY = "Resume a run folder made by this version of voxbox."
+
+
+class _Plan(Protocol):
+    """All that decides a run."""
+
+    @classmethod
+    def load(cls, path: Path) -> Any: ...
+
+
+P = TypeVar("P", bound=_Plan)
+
+
+def planned(
+    args: argparse.Namespace, kind: type[P], parts: Mapping[str, Any], preset: Mapping[str, Mapping[str, Any]]
+) -> P:
+    """The plan of the run in the folder `args.out`: with `args.resume` its own, else a new one of the given options.
+
+    parts: dataclasses by the names that `kind` has for them.  preset: values by part that overrule their defaults.
+    Raises InputError when it cannot be.
+    """
+    record = args.out / RECIPE
+    if args.resume:
+        if changed := sorted(name for part in parts.values() for name in given(args, part)):
+            raise InputError(
+                "options with --resume", changed, "none of the recipe's", "A run goes on with its own recipe."
+            )
+        return kind.load(record)
+    if record.exists():
+        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
+    return kind(**{name: make(part, preset.get(name, {}), args) for name, part in parts.items()})
 
 
 def read_parts(path: Path, parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from voxbox.training.edges2image.contract import PainterContract
 from voxbox.training.edges2image.recipe import PARTS, Plan, Recipe
-from voxbox.training.options import add_options, given, make
-from voxbox_core.errors import InputError
+from voxbox.training.options import add_options
+from voxbox.training.plans import planned
 
 
 def configure(systems: Any) -> None:
@@ -35,19 +35,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, and return where the weights are and what it took."""
     from voxbox.training.edges2image.train import train  # torch and TensorBoard take seconds to import
 
-    result = train(_plan_of(args), args.out)
+    result = train(planned(args, Plan, PARTS, {}), args.out)
     print(f"{result['weights']}: {result['steps']} steps" if result["finished"] else "stopped; --resume goes on")
     return result
-
-
-def _plan_of(args: argparse.Namespace) -> Plan:
-    """The plan that the command line describes. Raises InputError when it cannot be."""
-    record = args.out / "recipe.json"
-    if args.resume:
-        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
-        if changed:
-            raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
-        return Plan.load(record)
-    if record.exists():
-        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
-    return Plan(**{name: make(cls, {}, args) for name, cls in PARTS.items()})

@@ -15,6 +15,7 @@ from voxbox.training.checkpoint import Run
 from voxbox.training.edges2image.networks import Critic, Painter, as_picture
 from voxbox.training.edges2image.recipe import Plan
 from voxbox.training.loop import WEIGHTS, Course, Terms, follow
+from voxbox.training.plans import RECIPE
 from voxbox.training.processes import Processes
 from voxbox.training.running import Average
 from voxbox.training.schedule import Clock, linear_rate
@@ -22,7 +23,6 @@ from voxbox_core.datasets.edges import Canny
 from voxbox_core.datasets.kitti import read_image
 from voxbox_core.errors import InputError
 
-RECIPE = "recipe.json"
 SUFFIXES = (".jpg", ".jpeg", ".png")
 Pair = tuple[Tensor, Tensor]
 

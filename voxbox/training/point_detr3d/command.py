@@ -18,11 +18,11 @@ from typing import Any
 
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
-from voxbox.training.options import add_options, given, make
+from voxbox.training.options import add_options
+from voxbox.training.plans import planned
 from voxbox.training.point_detr3d.recipe import PARTS, PRESETS, STAGES, Plan, Recipe
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
 from voxbox_core.datasets.prompts import PromptSettings
-from voxbox_core.errors import InputError
 
 CONTRACT_HELP = {
     "x": "range of the networks ahead, m: from to",
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from voxbox.training.point_detr3d.stages import train  # torch takes seconds to import; --help does not need it
 
     stages = STAGES if args.stage == "all" else (args.stage,)
-    result = train(plan_of(args), args.out, stages)
+    result = train(planned(args, Plan, PARTS, PRESETS[args.preset]), args.out, stages)
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes the first one alone reports
         args.json = None
     elif result["finished"]:
@@ -81,19 +81,3 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     else:
         print(f"{args.out}: stopped; --resume goes on")
     return result
-
-
-def plan_of(args: argparse.Namespace) -> Plan:
-    """The plan that the command line describes. Raises InputError when it cannot be."""
-    record = args.out / "recipe.json"
-    if args.resume:
-        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
-        if changed:
-            raise InputError(
-                "options with --resume", changed, "none but --out and --stage", "A run goes on with its own recipe."
-            )
-        return Plan.load(record)
-    if record.exists():
-        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
-    preset = PRESETS[args.preset]
-    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in PARTS.items()})

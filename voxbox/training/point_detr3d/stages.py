@@ -24,6 +24,7 @@ from point_detr3d_ros.student import Maps, Student
 from point_detr3d_ros.teacher import Teacher
 from point_detr3d_ros.teacher_losses import TeacherTargets
 from voxbox.training.loop import Terms
+from voxbox.training.plans import RECIPE
 from voxbox.training.point_detr3d.clouds import Clouds, Order, stream, student_item, teacher_item
 from voxbox.training.point_detr3d.frames import RigFrames, split, with_boxes
 from voxbox.training.point_detr3d.loop import Stage, optimise
@@ -38,7 +39,7 @@ from voxbox_core.datasets.rig import Prompts, RigSample
 from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
-RECIPE, SPLIT, BANK, PSEUDO_LABELS = "recipe.json", "split.json", "objects.npz", "s2/pseudo_labels.npz"
+SPLIT, BANK, PSEUDO_LABELS = "split.json", "objects.npz", "s2/pseudo_labels.npz"
 STUDENT_SHOWN = ("mAP", "SPNDS", "mATE", "mASE", "mAOE")
 TEACHER_SHOWN = ("IoU", "centre", "yaw", "click IoU", "click centre")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ssz_ros.contract import Contract
 from ssz_ros.losses import LossWeights
-from voxbox.training.options import add_options, given, make
+from voxbox.training.options import add_options
+from voxbox.training.plans import planned
 from voxbox.training.ssz.recipe import PARTS, PRESETS, Plan, Recipe
-from voxbox_core.errors import InputError
 
 CONTRACT_HELP = {
     "near": "where the grid begins, m",
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, and return where the weights are and what it took."""
     from voxbox.training.ssz.train import train  # torch and TensorBoard take seconds to import; --help needs neither
 
-    result = train(plan_of(args), args.out)
+    result = train(planned(args, Plan, PARTS, PRESETS[args.preset]), args.out)
     if int(os.environ.get("RANK", 0)):  # of torchrun's processes the first one alone reports
         args.json = None
     elif result["finished"]:
@@ -66,17 +66,3 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     else:
         print(f"stopped after {result['steps']} steps; --resume goes on")
     return result
-
-
-def plan_of(args: argparse.Namespace) -> Plan:
-    """The plan that the command line describes. Raises InputError when it cannot be."""
-    record = args.out / "recipe.json"
-    if args.resume:
-        changed = sorted(name for cls in PARTS.values() for name in given(args, cls))
-        if changed:
-            raise InputError("options with --resume", changed, "none but --out", "A run goes on with its own recipe.")
-        return Plan.load(record)
-    if record.exists():
-        raise InputError("run folder", args.out, "a new folder", "Add --resume to go on with the run in it.")
-    preset = PRESETS[args.preset]
-    return Plan(**{name: make(cls, preset.get(name, {}), args) for name, cls in PARTS.items()})

@@ -10,6 +10,7 @@ from ssz_ros.losses import class_weights
 from ssz_ros.network import build
 from voxbox.training.checkpoint import Run
 from voxbox.training.loop import WEIGHTS, Course, follow
+from voxbox.training.plans import RECIPE
 from voxbox.training.processes import Processes
 from voxbox.training.running import Average, optimiser
 from voxbox.training.schedule import Clock
@@ -20,7 +21,7 @@ from voxbox.training.ssz.recipe import Plan
 from voxbox.training.ssz.validation import SHOWN, Validation
 from voxbox_core import weights
 
-RECIPE, DISCRIMINATOR = "recipe.json", "discriminator.pt"
+DISCRIMINATOR = "discriminator.pt"
 
 
 def train(plan: Plan, out: Path, progress_bar: bool = True) -> dict[str, Any]:

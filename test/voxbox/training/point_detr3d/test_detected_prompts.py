@@ -10,10 +10,10 @@ import pytest
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
 from point_detr3d_ros.teacher_losses import TeacherLossWeights
+from voxbox.training.plans import planned
 from voxbox.training.point_detr3d.asking import NOTHING, as_detected
 from voxbox.training.point_detr3d.clouds import collate, student_item, teacher_item
-from voxbox.training.point_detr3d.command import plan_of
-from voxbox.training.point_detr3d.recipe import Plan, Recipe
+from voxbox.training.point_detr3d.recipe import PARTS, Plan, Recipe
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
 from voxbox_core.datasets.prompts import PromptSettings
@@ -102,7 +102,7 @@ def test_a_run_of_another_version_is_refused(tmp_path) -> None:
     del content["recipe"]["rois"]
     place.write_text(json.dumps(content))
     with pytest.raises(InputError, match="recipe without rois"):
-        plan_of(Namespace(out=tmp_path, resume=True))
+        planned(Namespace(out=tmp_path, resume=True), Plan, PARTS, {})
 
 
 def test_what_no_return_has_hit_is_neither_clicked_nor_learned() -> None:

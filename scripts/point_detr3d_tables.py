@@ -9,6 +9,7 @@ is kept: the same command goes on after an interruption, and with --show prints 
 import argparse
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,9 +73,13 @@ def train_students(args: argparse.Namespace, seed: int) -> None:
 
 def train_teachers(args: argparse.Namespace) -> None:
     common = ["--data", args.teacher_data, *_common(args, 0), "--labelled", "20", "--pretrain-steps", str(args.steps)]
+    begun = args.out / "teacher-begun"
+    _run(begun, [*common, "--no-cameras"], "s0")
     for name, options in TEACHERS.items():
-        for stage in ("s0", "s1"):
-            _run(args.out / f"teacher-{slug(name)}", [*common, *options], stage)
+        out = args.out / f"teacher-{slug(name)}"
+        if not (out / "s0").is_dir():  # the student that teachers begin with is the same for all
+            shutil.copytree(begun / "s0", out / "s0")
+        _run(out, [*common, *options], "s1")
 
 
 def _common(args: argparse.Namespace, seed: int) -> list[str]:

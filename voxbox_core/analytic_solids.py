@@ -32,12 +32,8 @@ def occupancy(solid: Solid, fruxel: Fruxel, subslices: int = SUBSLICES) -> np.nd
     depths = fruxel.plane((np.arange(fruxel.slices * subslices) + 0.5) / subslices)
     low, high = solid.reach()
     occupied = np.zeros(fruxel.shape, bool)
-    x, y = fruxel.principal
-    right = (np.arange(fruxel.columns) + 0.5 - x) / fruxel.focal
-    down = (np.arange(fruxel.rows) + 0.5 - y) / fruxel.focal
-    rays = np.stack(np.broadcast_arrays(right[None], down[:, None], 1.0), -1)
     for k in np.flatnonzero((depths >= low) & (depths <= high)):
-        occupied[k // subslices] |= solid.contains(rays * depths[k])
+        occupied[k // subslices] |= solid.contains(fruxel.rays * depths[k])
     return occupied
 
 

@@ -110,12 +110,18 @@ class Fruxel:
         """(slices,) of one cell, m^3: a piece of a pyramid."""
         return np.diff(self.edges**3) / (3 * self.focal**2)
 
+    @cached_property
+    def rays(self) -> np.ndarray:
+        """(rows, columns, 3) the middle of each column of cells at Z = 1 m; times a depth it is a point, m."""
+        x, y = self.principal
+        right = (np.arange(self.columns) + 0.5 - x) / self.focal
+        down = (np.arange(self.rows) + 0.5 - y) / self.focal
+        return np.stack(np.broadcast_arrays(right, down[:, None], 1.0), -1)
+
     def centers(self, cells: np.ndarray) -> np.ndarray:
         """Cells (N, 3) of k, j, i -> (N, 3) their centres in the camera frame, m."""
         k, j, i = np.asarray(cells).T
-        depth = self.depths[k]
-        x, y = self.principal
-        return np.stack([(i + 0.5 - x) * depth / self.focal, (j + 0.5 - y) * depth / self.focal, depth], -1)
+        return np.asarray(self.rays[j, i] * self.depths[k, None])
 
     def locate(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Points (N, 3) in the camera frame, m -> cells (N, 3) int64 of k, j, i, and (N,) bool whether they are in the

@@ -13,13 +13,14 @@ from tqdm import tqdm
 from ssz_ros.reconstructor import SSZ, align
 from voxbox.evaluation.ray_pictures import picture
 from voxbox_core.datasets.kitti_voxels import KittiFrames
-from voxbox_core.datasets.lidar_voxels import SUBSLICES, LidarFrame, Scene, fill, inside
+from voxbox_core.datasets.lidar_voxels import LidarFrame, Scene, fill, inside
 from voxbox_core.datasets.nuscenes_voxels import NuScenesFrames
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel_file import load
 from voxbox_core.metrics.voxel_rays import KINDS, Measured, RayCounts, agreement, scores
 from voxbox_core.metrics.voxels import RINGS
 from voxbox_core.ros.models import model_path
+from voxbox_core.voxelize import SUBSLICES
 from voxbox_core.voxels import AIR, CLASSES, UNKNOWN, Voxels
 
 FORMATS: Mapping[str, Callable[[Path], KittiFrames | NuScenesFrames]] = {
@@ -100,8 +101,7 @@ def rivals(found: Voxels, height: float, told: Voxels, prior: Voxels | None) -> 
     """
     fruxel = found.fruxel
     depth = fruxel.plane(np.arange(fruxel.slices) + 1 - 0.5 / SUBSLICES)
-    down = (np.arange(fruxel.rows) + 0.5 - fruxel.principal[1]) / fruxel.focal
-    ground = (down * depth[:, None] > height)[..., None]
+    ground = (fruxel.rays[:, 0, 1] * depth[:, None] > height)[..., None]
     flat = np.broadcast_to(np.where(ground, CLASSES.index("ground"), AIR), fruxel.shape).astype(np.uint8)
     labels = {_FLAT: flat, _AIR: np.zeros_like(flat)} | ({} if prior is None else {_PRIOR: prior.labels})
     labels[_TOLD] = np.where(told.labels == UNKNOWN, np.uint8(AIR), told.labels)

@@ -11,7 +11,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from voxbox_core.boxes import Axes, Boxes3D
 from voxbox_core.camera import Camera
@@ -20,17 +19,15 @@ from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
 from voxbox_core.ray_cells import crossed
+from voxbox_core.voxelize import PRIORITY, SUBSLICES
 from voxbox_core.voxels import AIR, CLASSES, UNKNOWN, Voxels
 
 BEFORE = 0.3
 """m before a return where its ray still says nothing: the range's error, and surfaces seen at a grazing angle."""
 ON_GROUND = 0.2
 """m above the height map that a return may be and still be on the ground."""
-SUBSLICES = 3
-"""Depths in each slice at which a cell's axis is looked at; it has what is met at any of them."""
 _GROUND = CLASSES.index("ground")
-_FILLED = ("building", "tree", "bus", "truck", "van", "car", "bicycle", "person")
-"""Where several things are in one cell, the later one is told: small things would drown in large ones."""
+_FILLED = tuple(name for name in PRIORITY if name not in ("air", "ground"))
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,8 @@ def fill(scene: Scene, fruxel: Fruxel) -> Voxels:
     solid = np.zeros((len(CLASSES), *fruxel.shape), bool)
     other = np.zeros(fruxel.shape, bool)
     for part in range(SUBSLICES):
-        axis = _axes(fruxel, (part + 0.5) / SUBSLICES)
+        depth = fruxel.plane(np.arange(fruxel.slices) + (part + 0.5) / SUBSLICES)
+        axis = fruxel.rays * depth[:, None, None, None]
         below, known = scene.ground.below(axis)
         ground |= known & (below > 0)
         for n in range(len(scene.boxes)):
@@ -118,7 +116,7 @@ def fill(scene: Scene, fruxel: Fruxel) -> Voxels:
 def _hit(scene: Scene, fruxel: Fruxel) -> tuple[np.ndarray, np.ndarray]:
     """(slices, rows, columns) bool: whether a return is in a cell, and uint8: what its returns are said to be.
 
-    Of several classes in a cell the later one of the order above is told.
+    Of several classes in a cell the later one of PRIORITY is told.
     """
     returns = scene.returns
     cells, in_grid = fruxel.locate(returns.points)
@@ -130,17 +128,8 @@ def _hit(scene: Scene, fruxel: Fruxel) -> tuple[np.ndarray, np.ndarray]:
     return hit, told
 
 
-def _axes(fruxel: Fruxel, part: float) -> np.ndarray:
-    """(slices, rows, columns, 3) m: where the middle ray of each cell is, `part` of the way through its slice."""
-    depth = fruxel.plane(np.arange(fruxel.slices) + part)[:, None, None]
-    x, y = fruxel.principal
-    aside = (np.arange(fruxel.columns) + 0.5 - x) / fruxel.focal
-    down = (np.arange(fruxel.rows)[:, None] + 0.5 - y) / fruxel.focal
-    return np.stack(np.broadcast_arrays(aside * depth, down * depth, depth), -1)
-
-
 def _fill_box(place: np.ndarray, axis: np.ndarray, box: Boxes3D) -> None:
-    """Mark the cells of one box, of the slices it reaches."""
+    """Mark the cells of one box, of the slices it reaches.  axis: (slices, rows, columns, 3) m, points of the cells."""
     depth, corners = axis[:, 0, 0, 2], box.corners()[0, :, 2]
     first, last = np.searchsorted(depth, [corners.min(), corners.max()])
     if first < last:
@@ -152,9 +141,7 @@ def poses(scene: Scene, fruxel: Fruxel) -> Poses:
     """6D poses of the boxes that have a class and whose centre is in the grid."""
     kept = (scene.label != UNKNOWN) & fruxel.locate(scene.boxes.center)[1]
     chosen = scene.boxes[kept]
-    turns = np.roll(Rotation.from_matrix(chosen.rotation()).as_quat(), 1, -1) if len(chosen) else np.zeros((0, 4))
-    turns = turns * np.where(turns[:, :1] < 0, -1, 1)
-    return Poses(scene.label[kept].astype(np.int64), chosen.center, turns, chosen.size)
+    return Poses.of(scene.label[kept], chosen.center, chosen.rotation(), chosen.size)
 
 
 @dataclass(frozen=True)

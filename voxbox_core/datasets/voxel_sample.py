@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
@@ -36,6 +37,15 @@ class Poses:
             object.__setattr__(self, name, column)
         if not np.allclose(np.linalg.norm(self.rotation, axis=1), 1, atol=1e-6) or (self.rotation[:, 0] < 0).any():
             _refuse("rotation of poses", self.rotation.tolist(), "unit quaternions w x y z with w >= 0")
+
+    @classmethod
+    def of(cls, label: np.ndarray, translation: np.ndarray, turns: np.ndarray, size: np.ndarray) -> "Poses":
+        """Of rotations as matrices (N, 3, 3), camera from object; the rest as above."""
+        turns = np.reshape(turns, (-1, 3, 3))
+        quaternions = np.zeros((0, 4))
+        if len(turns):
+            quaternions = Rotation.from_matrix(turns).as_quat(canonical=True, scalar_first=True)
+        return cls(label, np.reshape(translation, (-1, 3)), quaternions, np.reshape(size, (-1, 3)))
 
     def __len__(self) -> int:
         return len(self.label)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.mesh_file import SUFFIXES, read_triangles
@@ -119,9 +118,8 @@ def single_sample(
     camera_from_world = np.linalg.inv(world_from_camera)
     triangles = mesh.triangles() @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
     labels = np.where(filled(triangles, grid, holes), model.label, AIR).astype(np.uint8)
-    turn = Rotation.from_matrix(camera_from_world[:3, :3]).as_quat(canonical=True, scalar_first=True)
     center = camera_from_world[:3, :3] @ [0, 0, extent[2] / 2] + camera_from_world[:3, 3]
-    poses = Poses(np.array([model.label]), center[None], turn[None], extent[None])
+    poses = Poses.of(np.array([model.label]), center, camera_from_world[:3, :3], extent)
     return VoxelSample(name, frame.rgb, camera, Voxels(labels, grid), frame.depth, poses, world_from_camera, model.name)
 
 

@@ -6,7 +6,6 @@ The camera is the grid's own, so that image and cells are aligned; its place is 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from voxbox_core.datasets.street.character import Street, draw_street
 from voxbox_core.datasets.street.layout import StreetSettings, build_scene
@@ -158,10 +157,7 @@ def _moved(triangles: np.ndarray, camera_from_mesh: np.ndarray) -> np.ndarray:
 
 def _underground(world_from_camera: np.ndarray, grid: Fruxel) -> np.ndarray:
     """(slices, rows, columns) bool: cells that reach below z = 0 at one of their sub-slices."""
-    x, y = grid.principal
-    right = (np.arange(grid.columns) + 0.5 - x) / grid.focal
-    down = (np.arange(grid.rows) + 0.5 - y) / grid.focal
-    rise = world_from_camera[2, 0] * right + world_from_camera[2, 1] * down[:, None] + world_from_camera[2, 2]
+    rise = grid.rays @ world_from_camera[2, :3]
     depths = grid.plane((np.arange(grid.slices * SUBSLICES) + 0.5) / SUBSLICES).reshape(grid.slices, SUBSLICES)
     reached = np.where(rise < 0, depths.max(1)[:, None, None], depths.min(1)[:, None, None])
     return np.asarray(world_from_camera[2, 3] + reached * rise < 0)
@@ -173,12 +169,11 @@ def poses(scene: Scene, t: float, world_from_camera: np.ndarray, grid: Fruxel) -
     placed = [(item, _centred(camera_from_world @ item.pose(t), item)) for item in scene.instances]
     centers = np.array([pose[:3, 3] for _, pose in placed]).reshape(-1, 3)
     inside = [pair for pair, known in zip(placed, grid.locate(centers)[1], strict=True) if known]
-    turns = np.array([pose[:3, :3] for _, pose in inside]).reshape(-1, 3, 3)
-    return Poses(
-        label=np.array([KINDS[item.kind] for item, _ in inside], np.int64),
-        translation=np.array([pose[:3, 3] for _, pose in inside]).reshape(-1, 3),
-        rotation=_quaternions(turns),
-        size=np.array([item.size for item, _ in inside], np.float64).reshape(-1, 3),
+    return Poses.of(
+        label=np.array([KINDS[item.kind] for item, _ in inside]),
+        translation=np.array([pose[:3, 3] for _, pose in inside]),
+        turns=np.array([pose[:3, :3] for _, pose in inside]),
+        size=np.array([item.size for item, _ in inside]),
     )
 
 
@@ -186,9 +181,3 @@ def _centred(camera_from_object: np.ndarray, item: Instance) -> np.ndarray:
     pose = camera_from_object.copy()
     pose[:3, 3] += pose[:3, 2] * item.size[2] / 2
     return pose
-
-
-def _quaternions(turns: np.ndarray) -> np.ndarray:
-    if not len(turns):
-        return np.zeros((0, 4))
-    return np.asarray(Rotation.from_matrix(turns).as_quat(canonical=True, scalar_first=True))

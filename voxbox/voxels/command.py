@@ -104,7 +104,9 @@ def _convert(frames: Frames, args: argparse.Namespace) -> dict[str, Any]:
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')}", value, "at least 1", "Correct it or leave it out.")
     fruxel = _grid(args.fruxel)
-    claim(args.out, {"fruxel": json.loads(fruxel.to_json()), "per_cell": args.per_cell}, RECORD)
+    source = str(args.folder.resolve())  # the frames of another may have the same names
+    grid = json.loads(fruxel.to_json())
+    claim(args.out, {"source": source, "fruxel": grid, "per_cell": args.per_cell}, RECORD)
     writer, names = VoxelWriter(args.out), frames.names[: args.limit]
     missing = [i for i, name in enumerate(names) if not writer.has(name)]
     notes, known = [], []

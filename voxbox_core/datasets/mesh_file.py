@@ -61,10 +61,11 @@ def _obj(path: Path) -> tuple[np.ndarray, Faces]:
 
 
 def _ply(path: Path) -> tuple[np.ndarray, Faces]:
-    header, mark, body = path.read_bytes().partition(b"end_header\n")
-    lines = header.decode("ascii", "replace").split("\n")
+    header, mark, rest = path.read_bytes().partition(b"end_header")
+    lines = header.decode("ascii", "replace").splitlines()
     if not mark or lines[0].strip() != "ply":
         raise ValueError("no ply")
+    body = rest.partition(b"\n")[2]  # after a Windows line's end, too
     layout = lines[1].split()[1]
     elements = _elements(lines)
     if layout == "ascii":

@@ -89,6 +89,7 @@ def test_bad_input_is_told(tmp_path: Path, grid: Path, capsys: pytest.CaptureFix
     other.write_text(json.dumps(asdict(STREET)))
     for call, message in (
         ((kitti, out, "--fruxel", str(other)), "fruxel of the frames"),
+        ((_write(tmp_path / "second", ["000001"]), out, "--fruxel", str(grid)), "source of the frames"),
         ((kitti, out, "--fruxel", str(tmp_path / "absent.json")), "absent.json is unreadable"),
         ((kitti, out, "--fruxel", str(grid), "--per-cell", "0"), "--per-cell is 0"),
         ((tmp_path / "nowhere", tmp_path / "new"), "image_2 is absent"),

@@ -41,7 +41,14 @@ def _binary(path: Path) -> None:
     path.write_bytes(_header("binary_little_endian").encode() + body)
 
 
-@pytest.mark.parametrize(("name", "write"), [("a.obj", _obj), ("b.ply", _text), ("c.ply", _binary)])
+def _windows(path: Path) -> None:
+    _text(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("a.obj", _obj), ("b.ply", _text), ("c.ply", _binary), ("d.ply", _windows)]
+)
 def test_a_pyramid_comes_in(tmp_path: Path, name: str, write: object) -> None:
     assert callable(write)
     write(tmp_path / name)

@@ -4,17 +4,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ssz_ros.contract import PRESETS as CONTRACTS
 from ssz_ros.contract import Contract
-from ssz_ros.losses import LossWeights
+from ssz_ros.losses import POSE_LOSSES, LossWeights
+from ssz_ros.pose_codec import ROTATIONS
 from voxbox.training.options import option
 from voxbox.training.plans import read_parts
 from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
-from voxbox_core.fruxel import PAPER
 
 SCHEDULES = ("cosine", "linear")
-POSE_LOSSES = ("stable", "paper")
-ROTATIONS = ("double_yaw", "yaw", "quaternion")
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ class Recipe:
         for name in ("warmup", "ema", "momentum"):
             self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
         self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
-        self._require(self.pose_loss in POSE_LOSSES, "pose_loss", f"one of {POSE_LOSSES}")
-        self._require(self.rotation in ROTATIONS, "rotation", f"one of {ROTATIONS}")
+        self._require(self.pose_loss in POSE_LOSSES, "pose_loss", f"one of {tuple(POSE_LOSSES)}")
+        self._require(self.rotation in ROTATIONS, "rotation", f"one of {tuple(ROTATIONS)}")
         paper = self.pose_loss != "paper" or self.rotation == "quaternion"
         self._require(paper, "rotation", "quaternion, with the paper's pose loss")
         self._require(self.schedule in SCHEDULES, "schedule", f"one of {SCHEDULES}")
@@ -107,13 +106,7 @@ PRESETS: dict[str, Preset] = {
     },
     # Grid, order of layers, optimiser and schedule as published, where the paper tells; widths are Z-GAN's.
     "paper": {
-        "contract": {
-            **{name: getattr(PAPER, name) for name in ("near", "far", "slices", "rows", "columns", "alpha", "spacing")},
-            "architecture": "ssz",
-            "encoder": (32, 64, 128, 256, 256, 256, 256, 256),
-            "decoder": (256, 256, 256, 128, 64, 32, 16),
-            "order": "depthwise_first",
-        },
+        "contract": asdict(CONTRACTS["ssz128"]),
         "recipe": {
             "discriminator": True,
             "learning_rate": 2e-4,

@@ -1,4 +1,4 @@
-"""The teacher as a tool: a frame is encoded once, and then every click on it becomes a box (spec 11.5 and 11.6)."""
+"""The teacher as a tool: a frame is encoded once, and then every click on it becomes a box."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -190,7 +190,7 @@ def _told(point: np.ndarray) -> str:
 
 
 def doubts(boxes: Boxes3D, points: np.ndarray, contract: Contract, least: float) -> list[InputError | None]:
-    """Why each answer is not to be trusted (spec 11.5); None where nothing speaks against it.
+    """Why each answer is not to be trusted; None where nothing speaks against it.
 
     boxes: one per click.  points: (N, 3) the clicks, m, same frame.  least: score.
     """

@@ -17,7 +17,7 @@ CODE = 8  # dx, dy, z, log l, log w, log h, sin, cos
 
 
 def encode(boxes: Boxes3D, contract: Contract) -> dict[str, np.ndarray]:
-    """N boxes (Axes.BODY, network frame) -> targets of one cloud (spec 5.2).
+    """N boxes (Axes.BODY, network frame) -> targets of one cloud.
 
     heatmap: (C, h, w) float32, a Gaussian at each centre.  index: (MAX_OBJECTS,) int64 flat cell of each object.
     label: (MAX_OBJECTS,) int64.  code: (MAX_OBJECTS, CODE) float32.  valid: (MAX_OBJECTS,) bool.

@@ -1,4 +1,4 @@
-"""Point-guided self-supervised learning: at the objects, two views of a cloud must look alike (spec 5.3)."""
+"""Point-guided self-supervised learning: at the objects, two views of a cloud must look alike."""
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ def align(features: Tensor, matrix: Tensor, contract: Contract) -> tuple[Tensor,
     """The strong view's map as the weak view sees the world, and where it is known.
 
     features: (B, C, ny, nx) over the contract's range, of clouds that were moved by p' = A p.  matrix: (B, 4, 4), A.
-    The aligned map at p is `features` at A p: one resampling (spec 5.3 step 1, for any range).
+    The aligned map at p is `features` at A p: one resampling, for any range.
     Returns (B, C, ny, nx) and (B, ny, nx) of 0 and 1: whether A p lies on the map.
     """
     low, high = matrix.new_tensor([[contract.x[0], contract.y[0]], [contract.x[1], contract.y[1]]])
@@ -61,7 +61,7 @@ def consistency_loss(
     mask: Tensor | None = None,
     objects: Tensor | None = None,
 ) -> Tensor:
-    """How much the views differ where it matters; unweighted, float32 scalar (spec 5.3 steps 2 to 4).
+    """How much the views differ where it matters; unweighted, float32 scalar.
 
     strong, weak: (B, C, ny, nx) feature maps of the two views by the same network; no gradient goes to the weak one.
     matrix: (B, 4, 4), A of the strong view.  mask: (B, ny, nx) and objects: (B,), from `point_mask`: the squared
@@ -78,7 +78,7 @@ def consistency_loss(
 @torch.no_grad()
 def feature_spread(features: Tensor) -> Tensor:
     """Mean over channels of the deviation over cells of the normalised features (B, C, ny, nx), times sqrt(C): about
-    1 where directions vary freely, 0 where all features have collapsed to one (spec 5.3, to monitor)."""
+    1 where directions vary freely, 0 where all features have collapsed to one."""
     unit = _normalised(features.float())
     return unit.transpose(0, 1).flatten(1).std(1).mean() * features.shape[1] ** 0.5
 

@@ -46,7 +46,7 @@ class PillarEncoder(nn.Module):
 
 
 class LidarEncoder(nn.Module):
-    """Pillars to three maps of the ground, at strides 2, 4 and 8 of the cells (spec 3.1, pillar variant)."""
+    """Pillars to three maps of the ground, at strides 2, 4 and 8 of the cells."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ def gaussian_radius(
 ) -> np.ndarray:
     """Radius, in cells, of the Gaussian of objects of a size (N,), in cells: (N,) int64, or a scalar for scalars.
 
-    As released (spec 5.2): the least of three roots, which lack the division by 2a of the quadratic formula. Every
+    As released: the least of three roots, which lack the division by 2a of the quadratic formula. Every
     published number was trained with these radii.
     """
     total, area = np.add(length_cells, width_cells), np.multiply(length_cells, width_cells)

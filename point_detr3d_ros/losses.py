@@ -1,4 +1,4 @@
-"""The student's losses: named terms and one visible weighted sum (spec 5.2, 5.3)."""
+"""The student's losses: named terms and one visible weighted sum."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""The student, which is deployed: CenterPoint over pillars, LiDAR alone (spec 5.1; Yin et al., CVPR 2021)."""
+"""The student, which is deployed: CenterPoint over pillars, LiDAR alone (Yin et al., CVPR 2021)."""
 
 from typing import NamedTuple, cast
 

@@ -1,7 +1,7 @@
 """Augmentation of a cloud and all that belongs to it: one matrix for points, boxes, prompts and cameras.
 
 The matrix A (p' = A p) flips, then rotates, then scales, then translates. Images stay as they are: cameras see the
-augmented world through image_from_lidar A^-1, exactly (spec 3.8).
+augmented world through image_from_lidar A^-1, exactly.
 """
 
 import math
@@ -55,12 +55,12 @@ class CloudAugmentation:
 
     @classmethod
     def base(cls) -> "CloudAugmentation":
-        """Of the paper's base student (spec 5.4)."""
+        """Of the paper's base student."""
         return cls(flip_x=0.5, flip_y=0.5, rotation=0.3925, scale_min=0.95, scale_max=1.05)
 
     @classmethod
     def strong(cls) -> "CloudAugmentation":
-        """Of the paper's student, first view (spec 5.4)."""
+        """Of the paper's student, first view."""
         return replace(cls.base(), scale_min=0.85, scale_max=1.15, translation=0.5, lift=0.5)
 
     def draw(self, rng: np.random.Generator) -> "Transform":

@@ -27,7 +27,7 @@ class LabelSplit:
 
 
 def split_by_scene(scenes: Sequence[str], fraction: float, seed: int) -> LabelSplit:
-    """Whole scenes drawn at random, about `fraction` of the frames, at least one scene (spec 2.3, recommended).
+    """Whole scenes drawn at random, about `fraction` of the frames, at least one scene.
 
     scenes: of each frame; frames that follow one another share one, a frame that stands alone has its own. The draw
     depends on the scenes' names and the seed alone, not on the order or number of frames, and for a seed every smaller
@@ -49,7 +49,7 @@ def split_by_scene(scenes: Sequence[str], fraction: float, seed: int) -> LabelSp
 
 
 def split_by_time(stamps: Sequence[float | None], fraction: float) -> LabelSplit:
-    """The earliest frames, as in the paper: int(fraction N) of N, at least one (spec 2.3).
+    """The earliest frames, as in the paper: int(fraction N) of N, at least one.
 
     stamps: s, of each frame. Raises InputError where one is missing.
     """

@@ -11,7 +11,7 @@ from voxbox_core.datasets.rig import Prompts, RigSample, points_in_boxes
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 
-LEAST_RETURNS = 5  # of the newest sweep, for an object to be worth pasting (spec 3.8)
+LEAST_RETURNS = 5  # of the newest sweep, for an object to be worth pasting
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.rig import Prompts, RigSample, points_in_boxes
 from voxbox_core.errors import InputError
 
-DEVIATION = 0.6  # of the truncated normal on [-1, 1] (spec 2.4: 0.3 on [0, 1])
+DEVIATION = 0.6  # of the truncated normal on [-1, 1], which is 0.3 on [0, 1]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PromptSettings:
 def simulate(
     sample: RigSample, settings: PromptSettings, mean_heights: Sequence[float], random: np.random.Generator | int
 ) -> Prompts:
-    """A point for every box of the sample, in the order of the boxes (spec 2.4 and 11.5).
+    """A point for every box of the sample, in the order of the boxes.
 
     sample: in the LiDAR frame, where the sensor is at the origin.  mean_heights: m, of each of the boxes' classes.
     random: a generator draws anew at every call; a seed gives every object a point of its own for ever, by the

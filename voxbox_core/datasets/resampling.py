@@ -8,7 +8,7 @@ from voxbox_core.errors import InputError
 
 
 def class_balanced(labels: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Frames to train on in one epoch: (K,) int64 indices, in random order (Zhu et al., 2019; spec 5.4).
+    """Frames to train on in one epoch: (K,) int64 indices, in random order (Zhu et al., 2019).
 
     labels: (N_i,) int64 classes of the objects of each frame.
     With n_c the number of frames that show class c, every class that occurs has as many frames drawn, with

@@ -1,4 +1,4 @@
-"""The four stages (spec 1): s0 a student on boxes, s1 the teacher, s2 its boxes for frames with points, s3 the student.
+"""The four stages: s0 a student on boxes, s1 the teacher, s2 its boxes for frames with points, s3 the student.
 
 Each stage keeps its result in a folder of the run; a run that was interrupted goes on in the stage, at the step, where
 it was.
@@ -275,7 +275,7 @@ def _teacher_losses(plan: Plan) -> Callable[[nn.Module, Any], tuple[Terms, Tenso
 
 
 def _s2(run: _Run) -> bool:
-    """The teacher's boxes for every point of D_W: all of them, for none is too doubtful (spec 1, S2)."""
+    """The teacher's boxes for every point of D_W: all of them, for none is too doubtful."""
     place, contract = run.out / PSEUDO_LABELS, run.plan.contract
     if place.is_file() or not run.processes.leads:
         run.processes.wait()

@@ -104,7 +104,7 @@ PRESETS: dict[str, Preset] = {
         "contract": {"architecture": "ssz", "encoder": (16, 32, 64, 96, 128), "decoder": (96, 64, 32, 16)},
         "recipe": {"discriminator": True},
     },
-    # Grid, order of layers, optimiser and schedule as published, where the paper tells; widths are Z-GAN's.
+    # Grid, order of layers, optimiser and schedule as published; the paper does not tell widths and loss weights.
     "paper": {
         "contract": asdict(CONTRACTS["ssz128"]),
         "recipe": {

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssz_ros.blocks import Birth, join
+from ssz_ros.blocks import Birth, join, leaky, plain_down
 from ssz_ros.contract import Contract
 
-_SLOPE = 0.2
 _DROPPED = slice(1, 4)  # blocks of the decoder with dropout: those of 4 to 16 rows at 128
 
 
@@ -21,7 +20,7 @@ class ZGAN(nn.Module):
         norms = (*(True for _ in encoder[2:]), False)
         self.stem = nn.Conv2d(3, encoder[0], 4, 2, 1)
         self.down = nn.ModuleList(
-            _down(inputs, out, norm) for inputs, out, norm in zip(encoder[:-1], encoder[1:], norms, strict=True)
+            plain_down(inputs, out, norm) for inputs, out, norm in zip(encoder[:-1], encoder[1:], norms, strict=True)
         )
         self.birth = Birth(encoder[-1], contract.bottleneck[0])
         skips = (0, *contract.skips)
@@ -42,11 +41,6 @@ class ZGAN(nn.Module):
         return self.head(volume)
 
 
-def _down(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
-    layers = [nn.LeakyReLU(_SLOPE), nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm)]
-    return nn.Sequential(*layers, nn.BatchNorm2d(outputs)) if norm else nn.Sequential(*layers)
-
-
 def _up(inputs: int, outputs: int, dropped: bool) -> nn.Sequential:
     deconv = nn.ConvTranspose3d(inputs, outputs, 4, 2, 1, bias=False)
     layers = [nn.ReLU(), deconv, nn.BatchNorm3d(outputs)]
@@ -65,13 +59,13 @@ class PatchGAN3d(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv3d(channels, width, 4, 2, 1),
-            nn.LeakyReLU(_SLOPE),
+            leaky(),
             nn.Conv3d(width, 2 * width, 4, 2, 1, bias=False),
             nn.BatchNorm3d(2 * width),
-            nn.LeakyReLU(_SLOPE),
+            leaky(),
             nn.Conv3d(2 * width, 4 * width, 4, 1, 1, bias=False),
             nn.BatchNorm3d(4 * width),
-            nn.LeakyReLU(_SLOPE),
+            leaky(),
             nn.Conv3d(4 * width, 1, 4, 1, 1),
         )
 

@@ -16,8 +16,9 @@ noisy: trust the ratios of one run, not times of different days.
 import argparse
 from typing import Any
 
+from voxbox.arguments import require_least
 from voxbox.benchmark import km3d, point_detr3d, ssz
-from voxbox.benchmark.options import check, chosen
+from voxbox.benchmark.options import chosen
 from voxbox.demo.outcome import machine
 from voxbox_core.runtime import available
 
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Returns machine facts and the result of each part. Raises InputError for unknown parts and backends."""
-    check(args, rounds=1, threads=0)
+    require_least(args, rounds=1, threads=0)
     installed = tuple(name for name in available() if name != "tensorrt")
     backends = chosen(args.backends, installed, "--backends") if args.backends else installed
     measured = SYSTEMS[args.system][0].measure(args, backends)

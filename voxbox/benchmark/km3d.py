@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from voxbox.arguments import require_least
 from voxbox.bag.samples import samples
 from voxbox.benchmark import engines
-from voxbox.benchmark.options import check, chosen
+from voxbox.benchmark.options import chosen
 from voxbox.benchmark.processes import in_own_process
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox_core.datasets.bag import Bag, find_topics
@@ -30,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any]:
     """The result of each part. Raises InputError for unknown parts."""
-    check(args, frames=1)
+    require_least(args, frames=1)
     parts = chosen(args.parts, PARTS, "--parts")
     result: dict[str, Any] = {}
     if "engines" in parts:

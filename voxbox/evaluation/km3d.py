@@ -8,6 +8,7 @@ import numpy as np
 
 from km3d_ros.contract import KEYPOINT_CHOICES, Contract
 from km3d_ros.detector import KM3D
+from voxbox.arguments import require_least
 from voxbox.evaluation.detect import PLAIN, Detected, detect_frames, detect_with
 from voxbox.evaluation.figures import write_picture
 from voxbox.evaluation.report import note, publish, scores
@@ -41,10 +42,7 @@ def _check(args: argparse.Namespace) -> None:
     for count in args.keypoints:
         if count not in KEYPOINT_CHOICES:
             raise InputError("--keypoints", count, f"among {KEYPOINT_CHOICES}", "Choose some of these.")
-    for name, least in (("limit", 1), ("examples", 0), ("threads", 0)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
+    require_least(args, limit=1, examples=0, threads=0)
     if not 0 <= args.score < 1:
         raise InputError("--score", args.score, "0 or more and less than 1", "Correct it or leave it out.")
     if args.bag and args.names:

@@ -13,6 +13,7 @@ from point_detr3d_ros.assist import Assist
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import PointDETR3D
 from point_detr3d_ros.fused import Fused
+from voxbox.arguments import require_least
 from voxbox.evaluation import distance_report, report
 from voxbox.evaluation.rig_sources import LabelledFrame, LabelledFrames, labelled_frames
 from voxbox_core.boxes import Boxes3D
@@ -65,10 +66,7 @@ def _detect(detector: PointDETR3D, args: argparse.Namespace) -> Detect:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for name, least in (("limit", 1), ("examples", 0), ("threads", 0), ("sweeps", 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
+    require_least(args, limit=1, examples=0, threads=0, sweeps=1)
     if not 0 <= args.score < 1:
         raise InputError("--score", args.score, "0 or more and less than 1", "Correct it or leave it out.")
     if args.sweeps > 1 and args.format not in SEVERAL_SWEEPS:

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from point_detr3d_ros.assist import Assist
+from voxbox.arguments import require_least
 from voxbox_core.datasets.prompts import PromptSettings, simulate
 from voxbox_core.datasets.rig import RigSample
 from voxbox_core.datasets.rig_folder import RigFolder
@@ -38,8 +39,7 @@ Judged = dict[str, list[PromptedErrors]]  # what -> by frame
 
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
-    if args.limit is not None and args.limit < 1:
-        raise InputError("--limit", args.limit, "at least 1", "Correct it or leave it out.")
+    require_least(args, limit=1)
     assist = Assist.open(model_path(args.model), args.backend, args.threads)
     frames = [(rig, i) for rig in map(RigFolder, args.data) for i in _chosen(rig, names)][: args.limit]
     judged: Judged = {}

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssz_ros.reconstructor import SSZ
+from voxbox.arguments import require_least
 from voxbox.evaluation.ssz_poses import PoseErrors
 from voxbox.evaluation.voxel_baselines import Prior, first_hits
 from voxbox.evaluation.voxel_report import class_table, numbers, part_table
@@ -28,7 +29,7 @@ _PRIOR_FRAMES = 1000
 
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
-    _check(args)
+    require_least(args, limit=1, examples=0, threads=0)
     ssz = SSZ.open(model_path(args.model), args.backend, args.threads)
     sources = open_folders(args.data, ssz.contract)
     chosen = _chosen(sources, names)[: args.limit]
@@ -68,13 +69,6 @@ def baselines(truth: Voxels, prior: Prior | None) -> dict[str, Voxels]:
     if prior is None:
         return {HITS: hits}
     return {PRIOR: prior.voxels, HITS: hits, HITS_AND_PRIOR: prior.behind(hits)}
-
-
-def _check(args: argparse.Namespace) -> None:
-    for name, least in (("limit", 1), ("examples", 0), ("threads", 0)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
 
 
 def _chosen(sources: Sequence[VoxelFolder], names: Sequence[str] | None) -> list[tuple[int, int]]:

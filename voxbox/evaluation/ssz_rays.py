@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssz_ros.reconstructor import SSZ, align
+from voxbox.arguments import require_least
 from voxbox.evaluation.ray_pictures import picture
 from voxbox_core.datasets.kitti_voxels import KittiFrames
 from voxbox_core.datasets.lidar_voxels import LidarFrame, Scene, fill, inside
@@ -33,7 +34,7 @@ _COLUMNS = [f"{kind} {how}" for kind in KINDS for how in ("in", "near")] + ["fre
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
     """Prints a table and returns shares by whose voxels they are. Raises InputError."""
-    _check(args)
+    require_least(args, limit=1, examples=0, threads=0)
     frames = FORMATS[args.format](args.data)
     chosen = _chosen(frames.names, names)[: args.limit]
     reconstruct = SSZ.open(model_path(args.model), args.backend, args.threads)
@@ -62,13 +63,6 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
         "backend": reconstruct.backend,
         "precision": reconstruct.precision,
     }
-
-
-def _check(args: argparse.Namespace) -> None:
-    for name, least in (("limit", 1), ("examples", 0), ("threads", 0)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise InputError(f"--{name}", value, f"at least {least}", "Correct it or leave it out.")
 
 
 def _chosen(there: Sequence[str], names: Sequence[str] | None) -> list[int]:

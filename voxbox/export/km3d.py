@@ -12,6 +12,7 @@ import torch
 
 from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D, load_deployed
+from voxbox.arguments import require_least
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import parity, release
@@ -57,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def export(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the manifest and the largest differences by backend. Raises InputError; writes nothing then."""
+    require_least(args, frames=1)
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     if args.keypoints is not None:

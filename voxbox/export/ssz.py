@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ssz_ros.contract import Contract
 from ssz_ros.network import Deployed, build
 from ssz_ros.reconstructor import align, load_deployed
+from voxbox.arguments import require_least
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import release
@@ -61,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def export(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the manifest, the size of the ONNX file and the agreement by backend. Raises InputError; writes nothing
     then."""
+    require_least(args, frames=1)
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     if args.balance is not None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from voxbox.arguments import require_least
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import STREET, Fruxel
 from voxbox_core.voxels import UNKNOWN
@@ -99,10 +100,7 @@ def _convert(frames: Frames, args: argparse.Namespace) -> dict[str, Any]:
     from voxbox_core.datasets.voxel_folder import VoxelWriter
     from voxbox_core.datasets.voxel_tables import write_tables
 
-    for name in ("per_cell", "limit"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')}", value, "at least 1", "Correct it or leave it out.")
+    require_least(args, per_cell=1, limit=1)
     fruxel = _grid(args.fruxel)
     source = str(args.folder.resolve())  # the frames of another may have the same names
     grid = json.loads(fruxel.to_json())
@@ -143,8 +141,7 @@ def run_show(args: argparse.Namespace) -> dict[str, Any]:
     from voxbox.voxels.sheet import write_sheet
     from voxbox_core.datasets.voxel_folder import VoxelFolder
 
-    if args.frames < 1:
-        raise InputError("--frames", args.frames, "at least 1", "Correct it.")
+    require_least(args, frames=1)
     folder = VoxelFolder(args.folder, depth=False)
     chosen = np.unique(np.linspace(0, len(folder) - 1, min(args.frames, len(folder))).round().astype(int))
     write_sheet(args.out, [folder[int(i)] for i in tqdm(chosen, "drawing", unit="frame")])

@@ -92,6 +92,13 @@ def test_volumes_are_exported_too(tmp_path, folder) -> None:
     assert all(found["agreement"] >= 0.9999 for found in result["parity"].values())
 
 
+def test_no_frames_check_nothing_and_are_refused(trained, tmp_path, capsys) -> None:
+    words = ["export", "ssz", str(trained), "--out", str(tmp_path / "model"), "--frames", "0"]
+    assert cli.main(words) == 2
+    assert "--frames is 0; expected at least 1" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 def test_an_engine_that_strays_is_caught_and_nothing_stays(trained, folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(ssz, "AGREEMENT", 1.1)
     words = ["export", "ssz", trained, "--out", tmp_path / "model", "--data", folder]

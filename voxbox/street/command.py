@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from voxbox.street.outcome import outcome
 from voxbox.street.plan import Plan
 from voxbox.street.repaint import configure_repaint, repaint
 from voxbox.street.rig import configure_rig, render_rig
@@ -118,18 +119,7 @@ def render(args: argparse.Namespace) -> dict:
     )
     start = time.perf_counter()
     written = _render_mcap(args, plan) if args.format == "mcap" else _render_kitti(args, plan)
-    seconds = time.perf_counter() - start
-    speed = written / seconds
-    print(f"{args.out}: {written} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes")
-    return {
-        "out": str(args.out),
-        "frames": plan.frames,
-        "rendered": written,
-        "seconds": seconds,
-        "frames_per_second": speed,
-        "jobs": args.jobs,
-        "plan": plan.identity(),
-    }
+    return outcome(args, plan, written, start)
 
 
 def _render_kitti(args: argparse.Namespace, plan: Plan) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from voxbox.street.folder import claim
+from voxbox.street.outcome import outcome
 from voxbox.street.plan import Plan
 from voxbox.street.workers import film
 from voxbox_core.datasets.bag import storage_of, write_rig_drive
@@ -106,18 +107,7 @@ def render_rig(args: argparse.Namespace) -> dict:
     )
     start = time.perf_counter()
     rendered = _drive(args.out, plan, args.jobs) if args.format == "mcap" else _folder(args.out, plan, args.jobs)
-    seconds = time.perf_counter() - start
-    speed = rendered / seconds
-    print(f"{args.out}: {rendered} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes")
-    return {
-        "out": str(args.out),
-        "frames": plan.frames,
-        "rendered": rendered,
-        "seconds": seconds,
-        "frames_per_second": speed,
-        "jobs": args.jobs,
-        "plan": plan.identity(),
-    }
+    return outcome(args, plan, rendered, start)
 
 
 def _beams(given: str) -> int | None:

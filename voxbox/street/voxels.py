@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from voxbox.street.folder import claim
+from voxbox.street.outcome import outcome
 from voxbox.street.plan import Plan
 from voxbox.street.workers import Films, film
 from voxbox_core.datasets.street.layout import StreetSettings, build_scene
@@ -177,18 +178,5 @@ def _finish(args: argparse.Namespace, plan: VoxelPlan | SinglePlan, studio: Call
     done = film(plan, missing, writer.write, min(args.jobs, max(len(missing), 1)), studio)
     for _ in tqdm(done, "rendering", total=plan.frames, initial=plan.frames - len(missing), unit="frame"):
         pass
-    seconds = time.perf_counter() - start
-    speed = len(missing) / seconds
     write_tables(args.out)
-    print(
-        f"{args.out}: {len(missing)} of {plan.frames} frames rendered now, {speed:.2f} frames/s, {args.jobs} processes"
-    )
-    return {
-        "out": str(args.out),
-        "frames": plan.frames,
-        "rendered": len(missing),
-        "seconds": seconds,
-        "frames_per_second": speed,
-        "jobs": args.jobs,
-        "plan": plan.identity(),
-    }
+    return outcome(args, plan, len(missing), start)

@@ -2,7 +2,8 @@
 
     .venv/bin/python scripts/ssz_tables.py --data data/voxels-a --validation data/voxels-val --out runs/ssz-tables
 
-Every row is a `voxbox train ssz --preset compact` of the same number of steps; the commands are printed. What is done
+Every row is a `voxbox train ssz --preset compact` of the same number of steps, whose volumetric blocks have their
+pointwise convolution first, unlike the paper's (`--order`); the commands are printed. What is done
 is kept: the same command goes on after an interruption, and with --show prints the table of what there is.
 """
 

@@ -73,3 +73,9 @@ def test_only_nodes_and_the_node_base_import_ros():
 def test_no_file_is_named_after_nothing():
     names = {"utils.py", "util.py", "misc.py", "helpers.py", "common.py"}
     assert not [p for f in FLOORS for p in sources(*f) if p.name in names]
+
+
+def test_no_two_test_files_have_one_name():
+    """Where ROS is sourced, launch_testing's plugin imports test files by their names alone."""
+    names = [p.name for p in (ROOT / "test").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})

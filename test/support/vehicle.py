@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -20,7 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from voxbox_core.ros.process import spin_once
@@ -183,6 +184,66 @@ def image(pixels: np.ndarray, encoding: str = "rgb8", frame: str = "camera", sta
     message = Image(height=height, width=width, encoding=encoding, step=pixels[0].nbytes, data=data)
     message.header.frame_id, message.header.stamp = frame, stamp or Vehicle.now()
     return message
+
+
+class CameraVehicle(Vehicle):
+    """A car with one camera, whose lens draws straight lines and which sees red.
+
+    WIDTH, HEIGHT: px of its images.
+    """
+
+    WIDTH: int
+    HEIGHT: int
+
+    def __init__(self, **parameters: object) -> None:
+        super().__init__(**parameters)
+        self._calibrations = self.peer.create_publisher(CameraInfo, "camera_info", RELIABLE)
+
+    def show(self, message: Any, topic: str = "image") -> None:
+        """Publish an image once the node listens to it."""
+        self.publish(topic, message)
+
+    def calibrate(self, message: Any = None) -> None:
+        """Publish a camera_info, and wait until the node has it."""
+        assert self.until(lambda: self.heard(self._calibrations))
+        before = self.node._view.calibrations._recent
+        self._calibrations.publish(self.camera_info() if message is None else message)
+        assert self.until(lambda: self.node._view.calibrations._recent is not before)
+
+    @classmethod
+    def image(cls, pixels: np.ndarray | None = None, *details: Any, **named: Any) -> Image:
+        """As the function `image`."""
+        return image(cls._red() if pixels is None else pixels, *details, **named)
+
+    @classmethod
+    def jpeg(cls) -> CompressedImage:
+        data = cv2.imencode(".jpg", cls._red()[..., ::-1])[1].tobytes()
+        message = CompressedImage(format="rgb8; jpeg compressed bgr8", data=array.array("B", data))
+        message.header.frame_id, message.header.stamp = "camera", cls.now()
+        return message
+
+    @classmethod
+    def camera_info(
+        cls,
+        focal: float = 250.0,
+        x: float | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        **changes: Any,
+    ) -> CameraInfo:
+        """px; the middle of the image, and its own size, where not given.  changes: fields of the message."""
+        width, height = cls.WIDTH if width is None else width, cls.HEIGHT if height is None else height
+        center = (width - 1) / 2 if x is None else x
+        matrix = [focal, 0.0, center, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0]
+        message = CameraInfo(width=width, height=height, distortion_model="plumb_bob", d=[0.0] * 5, k=matrix)
+        message.header.frame_id = "camera"
+        for name, value in changes.items():
+            setattr(message, name, value)
+        return message
+
+    @classmethod
+    def _red(cls) -> np.ndarray:
+        return np.full((cls.HEIGHT, cls.WIDTH, 3), [255, 0, 0], np.uint8)
 
 
 Driven = TypeVar("Driven", bound=Vehicle)

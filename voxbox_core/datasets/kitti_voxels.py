@@ -25,7 +25,7 @@ SEMANTIC = MappingProxyType(
         "Cyclist": "bicycle",
     }
 )
-"""What KITTI's types are here. Others, as Misc, are something unknown."""
+"""What KITTI's types are here; a cyclist's box holds the rider, too. Others, as Misc, are something unknown."""
 
 
 class KittiFrames:

@@ -1,17 +1,14 @@
 """A model whose boxes are known, and a vehicle: the node over real DDS in this process, with a peer that drives it."""
 
-import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 import pytest
 import vehicle
 from onnx import TensorProto, helper, numpy_helper
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection3DArray
 
 from km3d_ros.contract import Contract
@@ -74,53 +71,19 @@ def known_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-WIDTH, HEIGHT, FOCAL = CONTRACT.input_width, CONTRACT.input_height, 250.0
-RED = np.full((HEIGHT, WIDTH, 3), [255, 0, 0], np.uint8)
-
-
-class Vehicle(vehicle.Vehicle):
+class Vehicle(vehicle.CameraVehicle):
     """A car with KM3D on one camera."""
 
     NODE = Km3dNode
+    WIDTH, HEIGHT = CONTRACT.input_width, CONTRACT.input_height
 
     def __init__(self, **parameters: object) -> None:
         super().__init__(**parameters)
         self.detections = self.hear(Detection3DArray, "detections")
-        self._calibrations = self.peer.create_publisher(CameraInfo, "camera_info", vehicle.RELIABLE)
-
-    def show(self, image: Any, topic: str = "image") -> None:
-        """Publish an image once the node listens to it."""
-        self.publish(topic, image)
-
-    def calibrate(self, message: Any = None) -> None:
-        assert self.until(lambda: self.heard(self._calibrations))
-        before = self.node._view.calibrations._recent
-        self._calibrations.publish(self.camera_info() if message is None else message)
-        assert self.until(lambda: self.node._view.calibrations._recent is not before)
 
     def detect(self, message: Any, topic: str = "image") -> Any:
         """The detections of an image."""
         return self.answer(self.detections, topic, message)
-
-    @staticmethod
-    def image(pixels: np.ndarray = RED, encoding: str = "rgb8", frame: str = "camera", stamp: Any = None) -> Image:
-        return vehicle.image(pixels, encoding, frame, stamp)
-
-    @staticmethod
-    def jpeg(pixels: np.ndarray = RED) -> CompressedImage:
-        data = cv2.imencode(".jpg", pixels[..., ::-1])[1].tobytes()
-        message = CompressedImage(format="rgb8; jpeg compressed bgr8", data=array.array("B", data))
-        message.header.frame_id, message.header.stamp = "camera", Vehicle.now()
-        return message
-
-    @staticmethod
-    def camera_info(**changes: Any) -> CameraInfo:
-        matrix = [FOCAL, 0.0, 160.0, 0.0, FOCAL, 48.0, 0.0, 0.0, 1.0]
-        message = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model="plumb_bob", d=[0.0] * 5, k=matrix)
-        message.header.frame_id = "camera"
-        for name, value in changes.items():
-            setattr(message, name, value)
-        return message
 
 
 @pytest.fixture

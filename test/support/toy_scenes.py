@@ -5,12 +5,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ssz_ros.contract import Contract
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.fruxel import Fruxel
 from voxbox_core.voxels import CLASSES, Voxels
 
 GRID = Fruxel(near=2.0, far=12.0, slices=16, rows=16, columns=16, alpha=40.0)
 PER_CELL = 2
+CONTRACT = Contract(
+    near=GRID.near,
+    far=GRID.far,
+    slices=16,
+    rows=16,
+    columns=16,
+    alpha=GRID.alpha,
+    spacing=GRID.spacing,
+    per_cell=PER_CELL,
+    encoder=(8, 16, 16),
+    decoder=(16, 16),
+)
+"""A network of the grid, small enough to train in a test."""
 SIZES = {"person": (0.5, 0.6, 1.7), "car": (4.2, 1.8, 1.5), "building": (1.5, 5.0, 6.0)}
 CAMERA_HEIGHT = 1.5
 COLOURS = {"air": 200, "person": 240, "car": 40, "building": 120, "ground": 80}

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_scenes import GRID, PER_CELL, Scene
+from toy_scenes import CONTRACT, GRID, Scene
 
-from ssz_ros.contract import Contract
 from ssz_ros.pose_codec import PoseGrid
 from ssz_ros.reconstructor import SSZ
 from voxbox import cli
@@ -20,19 +19,6 @@ from voxbox_core.datasets.voxel_folder import VoxelFolder, VoxelWriter
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel_file import load
 from voxbox_core.voxels import AIR, UNKNOWN, Voxels
-
-CONTRACT = Contract(
-    near=GRID.near,
-    far=GRID.far,
-    slices=16,
-    rows=16,
-    columns=16,
-    alpha=GRID.alpha,
-    spacing=GRID.spacing,
-    per_cell=PER_CELL,
-    encoder=(8, 16, 16),
-    decoder=(16, 16),
-)
 
 
 @pytest.fixture

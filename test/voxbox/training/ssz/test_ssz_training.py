@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_scenes import GRID, PER_CELL
+from toy_scenes import CONTRACT, GRID, PER_CELL
 
 from ssz_ros.contract import Contract
 from ssz_ros.losses import LossWeights
@@ -107,19 +107,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(options, tmp_path, monkeypa
 
 
 def plan(toy, **changed):
-    contract = Contract(
-        near=GRID.near,
-        far=GRID.far,
-        slices=GRID.slices,
-        rows=GRID.rows,
-        columns=GRID.columns,
-        alpha=GRID.alpha,
-        spacing=GRID.spacing,
-        per_cell=PER_CELL,
-        architecture="ssz",
-        encoder=(8, 16, 16),
-        decoder=(16, 16),
-    )
+    contract = replace(CONTRACT, architecture="ssz")
     recipe = Recipe(data=(str(toy),), batch=4, steps=100, warmup=0.0, precision="fp32", discriminator=True)
     return Plan(contract, replace(recipe, **changed), LossWeights())
 

@@ -5,28 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from toy_scenes import FACING_AHEAD, GRID, PER_CELL, Scene
+from toy_scenes import CONTRACT, FACING_AHEAD, Scene
 
-from ssz_ros.contract import Contract
 from voxbox.training.ssz.data import Draws, Frame, Frames, appearance, mirrored_poses
 from voxbox.training.ssz.recipe import Recipe
 from voxbox_core.datasets.augment import Augmentation
 from voxbox_core.datasets.voxel_folder import VoxelFolder
 from voxbox_core.errors import InputError
 from voxbox_core.voxels import AIR, CLASSES, UNKNOWN
-
-CONTRACT = Contract(
-    near=GRID.near,
-    far=GRID.far,
-    slices=16,
-    rows=16,
-    columns=16,
-    alpha=GRID.alpha,
-    spacing=GRID.spacing,
-    per_cell=PER_CELL,
-    encoder=(8, 16, 16),
-    decoder=(16, 16),
-)
 
 
 def recipe(**changed):

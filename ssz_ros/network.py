@@ -52,10 +52,11 @@ class Deployed(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         logits = self.network(normalise(image)).float() + self.class_bias
-        labels = logits.argmax(1).to(torch.uint8)
+        best, label = logits.max(1)  # in PyTorch a fifth of argmax's time
+        labels = label.to(torch.uint8)
         if not self.probability:
             return (labels,)
-        others = (logits - logits.amax(1, keepdim=True)).exp().sum(1)
+        others = (logits - best[:, None]).exp().sum(1)
         return labels, (255 / others + 0.5).to(torch.uint8)
 
     def example(self) -> tuple[Tensor]:

@@ -1,6 +1,7 @@
 """OpenVINO on the CPU."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import openvino
@@ -9,12 +10,22 @@ from voxbox_core.errors import InputError
 from voxbox_core.runtime.model import LoadedModel, ModelFile
 
 
+@lru_cache(maxsize=1)
+def _core() -> openvino.Core:
+    """One for the process, which lasts as long.
+
+    With its CPU plugin a core gives the thread that it is used in a stack for signal handlers, and frees it where it is
+    destroyed. In another thread, the first one is left with memory that is gone, and the next signal is its end.
+    """
+    return openvino.Core()
+
+
 def load(model: ModelFile, threads: int) -> LoadedModel:
     """Raises InputError when OpenVINO refuses the file.
 
     Arithmetic is held at float32: the geometric solve would lose centimetres below it.
     """
-    core = openvino.Core()
+    core = _core()
     settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

@@ -1,5 +1,8 @@
 """Every backend gives the reference's numbers, and every damaged model is refused with words."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -129,3 +132,24 @@ def test_a_released_model_must_be_the_one_its_manifest_names(folder, tmp_path):
         open_model(tmp_path)
     with pytest.raises(InputError, match="expected a .onnx file or a model folder"):
         open_model(tmp_path / "absent")
+
+
+RELEASED_ELSEWHERE = """
+import gc, signal, sys, threading
+from voxbox_core.runtime import open_model
+
+models = [open_model(sys.argv[1], sys.argv[2], 1)]
+thread = threading.Thread(target=lambda: (models.clear(), gc.collect()))
+thread.start()
+thread.join()
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+signal.raise_signal(signal.SIGUSR1)
+sys.exit(0 if heard else 1)
+"""
+
+
+@pytest.mark.parametrize("backend", [b for b in available() if b not in ("torch", "tensorrt")])
+def test_signals_are_heard_after_another_thread_has_released_a_model(folder, backend):
+    words = [sys.executable, "-c", RELEASED_ELSEWHERE, str(folder), backend]
+    assert subprocess.run(words, timeout=120, check=False).returncode == 0

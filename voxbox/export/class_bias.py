@@ -17,7 +17,9 @@ from voxbox.training.ssz.data import Frame
 from voxbox_core.metrics.voxels import iou, mean_iou
 from voxbox_core.voxels import AIR, UNKNOWN
 
-_STEPS = (1.0, 0.5, 0.25, 0.125)  # of the search, in logits
+_STEPS = (0.5, 0.25, 0.125)  # of the search, in logits
+_MOST = 1.0  # that is added or taken: what needs more is not known well enough to be called on another camera's images
+_WORTH = 1e-3  # least gain of mean IoU by a change; less is chance
 _THINNED = 16  # of the cells that are air or ground and labelled so, one in so many is looked at, and counts for all
 
 
@@ -37,7 +39,8 @@ class Cells:
 
 
 def best_bias(cells: Cells) -> tuple[float, ...]:
-    """Biases (n,) of the best mean IoU that steps of one class at a time lead to from none; air's stays 0."""
+    """Biases (n,) of the best mean IoU that steps of one class at a time lead to from none, within limits; air's stays
+    0."""
     bias = np.zeros(cells.logits.shape[1], np.float32)
     best = cells.mean_iou(bias)
     for step in _STEPS:
@@ -48,7 +51,7 @@ def best_bias(cells: Cells) -> tuple[float, ...]:
                 for change in (step, -step):
                     tried = bias.copy()
                     tried[label] += change
-                    if (found := cells.mean_iou(tried)) > best:
+                    if abs(tried[label]) <= _MOST and (found := cells.mean_iou(tried)) > best + _WORTH:
                         bias, best, improved = tried, found, True
     return tuple(float(v) for v in bias)
 

@@ -27,13 +27,14 @@ def known_cells(called_too_often: float) -> Cells:
 
 
 def test_what_is_called_too_often_is_called_less() -> None:
-    cells = known_cells(3.0)
+    cells = known_cells(1.5)
     bias = best_bias(cells)
-    assert bias[0] == 0 and bias[2] < -1
-    none = np.zeros(3, np.float32)
-    assert cells.mean_iou(np.array(bias, np.float32)) > cells.mean_iou(none) + 0.1
-    fair = best_bias(known_cells(0.0))
-    assert abs(bias[2] + 3.0 - fair[2]) <= 0.25 and abs(bias[1] - fair[1]) <= 0.25
+    assert bias[0] == 0 and -1 <= bias[2] < -0.5
+    assert cells.mean_iou(np.array(bias, np.float32)) > cells.mean_iou(np.zeros(3, np.float32)) + 0.05
+
+
+def test_no_class_gets_more_than_a_little() -> None:
+    assert min(best_bias(known_cells(3.0))) == -1
 
 
 def test_thinned_cells_count_for_all() -> None:

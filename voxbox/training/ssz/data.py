@@ -100,13 +100,20 @@ class Frames:
         return frame
 
     def frequencies(self) -> np.ndarray:
-        """(n,) part of the known cells that each class has, over at most some hundred frames, evenly spread."""
+        """(n,) part of the known cells that each class has, over at most some hundred frames, evenly spread; over all
+        where these lack a class, for it would never be learned."""
         chosen = np.unique(np.linspace(0, len(self) - 1, min(_COUNTED_FRAMES, len(self))).round().astype(int))
-        cells = np.zeros(256, np.int64)
-        for i in chosen:
-            cells += np.bincount(self[int(i)].labels.ravel(), minlength=256)
-        known = cells[: len(self._contract.classes)]
+        known = self._count(chosen)
+        if (known == 0).any():
+            known += self._count(np.setdiff1d(np.arange(len(self)), chosen))
         return np.asarray(known / max(known.sum(), 1))
+
+    def _count(self, frames: np.ndarray) -> np.ndarray:
+        """(n,) known cells by class."""
+        cells = np.zeros(256, np.int64)
+        for i in frames:
+            cells += np.bincount(self[int(i)].labels.ravel(), minlength=256)
+        return cells[: len(self._contract.classes)]
 
 
 def open_folders(folders: Sequence[str | Path], contract: Contract) -> list[VoxelFolder]:

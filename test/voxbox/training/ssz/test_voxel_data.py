@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from toy_scenes import CONTRACT, FACING_AHEAD, Scene
 
+from voxbox.training.ssz import data
 from voxbox.training.ssz.data import Draws, Frame, Frames, appearance, mirrored_poses
 from voxbox.training.ssz.recipe import Recipe
 from voxbox_core.datasets.augment import Augmentation
@@ -68,6 +69,15 @@ def test_two_folders_are_one_and_frequencies_are_of_cells(toy):
     folder = VoxelFolder(toy)
     labels = np.stack([folder[i].voxels.labels for i in range(20)])
     np.testing.assert_allclose(frames.frequencies(), [(labels == c).mean() for c in range(len(CLASSES))])
+
+
+def test_a_class_that_few_frames_have_is_found(toy, monkeypatch):
+    """A class that were counted as absent would have no weight, and never be learned."""
+    monkeypatch.setattr(data, "_COUNTED_FRAMES", 4)
+    monkeypatch.setattr(Frames, "__getitem__", lambda self, i: Frame(None, rare[i], None))
+    rare = np.zeros((20, *CONTRACT.fruxel.shape), np.uint8)
+    rare[7] = CLASSES.index("bicycle")
+    assert Frames([str(toy)], CONTRACT, kept=0).frequencies()[CLASSES.index("bicycle")] == 1 / 20
 
 
 def test_what_the_image_does_not_reach_is_unknown():

@@ -8,6 +8,7 @@ from voxbox.report.page import Section, Table
 from voxbox_core.datasets.voxel_folder import VoxelFolder
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
+from voxbox_core.fruxel_file import require_same
 from voxbox_core.metrics.voxels import Counts, count, scores
 from voxbox_core.voxels import AIR, Voxels
 
@@ -31,8 +32,7 @@ class Truth:
             return
         try:
             self._folder = VoxelFolder(path, depth=False)
-            if self._folder.fruxel != fruxel:
-                raise InputError(f"grid of {path}", self._folder.fruxel, f"the model's, {fruxel}", "Render it in that.")
+            require_same(self._folder.fruxel, fruxel, f"grid of {path}")
             stamps = [self._folder.record(i).get("stamp") for i in range(len(self._folder))]
         except InputError as error:
             self.absent = str(error)

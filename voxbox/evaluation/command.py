@@ -97,20 +97,23 @@ def _configure_assist(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, nargs="+", action="extend", required=True, metavar="DIR", help="folders of rig frames"
     )
     parser.add_argument("--model", default=model, help=f"released model's name or folder (default {model})")
-    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    _add_run(parser)
     parser.add_argument("--cameras", action=argparse.BooleanOptionalAction, default=True, help="show it the images")
 
 
 def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:
     """What every detector is asked for; `model` is the released one."""
     parser.add_argument("--model", default=model, help=f"released model's name, folder or .onnx file (default {model})")
+    _add_run(parser)
+    parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
+    parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """How every model is run."""
     parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
-    parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
-    parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 
 def _configure_ssz(parser: argparse.ArgumentParser) -> None:
@@ -124,9 +127,7 @@ def _configure_ssz(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--discriminator", type=Path, metavar="FILE", help="discriminator.pt of a run, to judge its poses"
     )
-    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    _add_run(parser)
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 
@@ -139,9 +140,7 @@ def _configure_ssz_rays(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prior", type=Path, metavar="FILE", help="fruxel file to judge beside it, of the model's grid"
     )
-    parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    _add_run(parser)
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 

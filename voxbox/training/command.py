@@ -9,13 +9,12 @@ Stop it with Ctrl-C, go on with --resume. With several processes or GPUs:
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
 from voxbox.training.edges2image import command as edges2image
-from voxbox.training.options import add_options, given
+from voxbox.training.options import add_options, given, run_parser
 from voxbox.training.plans import planned
 from voxbox.training.point_detr3d import command as point_detr3d
 from voxbox.training.recipe import LENGTHS, PARTS, PRESETS, Plan, Recipe
@@ -42,17 +41,7 @@ LOSS_HELP = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     systems = parser.add_subparsers(dest="system", required=True, metavar="SYSTEM")
-    km3d = systems.add_parser(
-        "km3d",
-        help="KM3D-Net: monocular 3D boxes",
-        description=__doc__,
-        usage="voxbox train km3d --data DIR [DIR …] --out DIR [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    km3d.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
-    km3d.add_argument("--preset", choices=sorted(PRESETS), default="street", help="start from it (default street)")
-    km3d.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    km3d = run_parser(systems, "km3d", "KM3D-Net: monocular 3D boxes", __doc__ or "", PRESETS)
     add_options(km3d, Recipe, "recipe")
     add_options(km3d, Contract, "network", CONTRACT_HELP)
     losses = {name: LOSS_HELP.get(name, f"weight of the loss term {name}") for name in vars(LossWeights())}

@@ -1,8 +1,9 @@
 """A frozen dataclass as command-line options: each field one option, its default and help written once, there."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, field, fields
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -11,6 +12,25 @@ T = TypeVar("T")
 def option(default: Any, text: str) -> Any:
     """A dataclass field with the help text of its command-line option."""
     return field(default=default, metadata={"help": text})
+
+
+def run_parser(systems: Any, name: str, summary: str, description: str, presets: Collection[str] = ()) -> Any:
+    """The parser of a system's training, with the options that every run has. Presets begin with "street"."""
+    parser = systems.add_parser(
+        name,
+        help=summary,
+        description=description,
+        usage=f"voxbox train {name} --data DIR [DIR …] --out DIR [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
+    if presets:
+        parser.add_argument(
+            "--preset", choices=sorted(presets), default="street", help="start from it (default street)"
+        )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    return parser
 
 
 def add_options(parser: argparse.ArgumentParser, cls: type, title: str, texts: Mapping[str, str] | None = None) -> None:

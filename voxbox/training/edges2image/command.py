@@ -7,26 +7,16 @@ Stop it with Ctrl-C, go on with --resume.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from voxbox.training.edges2image.contract import PainterContract
 from voxbox.training.edges2image.recipe import PARTS, Plan, Recipe
-from voxbox.training.options import add_options
+from voxbox.training.options import add_options, run_parser
 from voxbox.training.plans import planned
 
 
 def configure(systems: Any) -> None:
-    parser = systems.add_parser(
-        "edges2image",
-        help="images from edges, to repaint rendered scenes",
-        description=__doc__,
-        usage="voxbox train edges2image --data DIR [DIR …] --out DIR [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    parser = run_parser(systems, "edges2image", "images from edges, to repaint rendered scenes", __doc__ or "")
     add_options(parser, Recipe, "recipe")
     add_options(parser, PainterContract, "network and edges")
 

@@ -13,12 +13,11 @@ Where only some frames have boxes, and others clicks (`voxbox bag rig`), --split
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
-from voxbox.training.options import add_options
+from voxbox.training.options import add_options, run_parser
 from voxbox.training.plans import planned
 from voxbox.training.point_detr3d.recipe import PARTS, PRESETS, STAGES, Plan, Recipe
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
@@ -49,18 +48,10 @@ PROMPT_HELP = {
 
 
 def configure(systems: Any) -> None:
-    parser = systems.add_parser(
-        "point-detr3d",
-        help="Point-DETR3D: LiDAR boxes from few boxes and many points",
-        description=__doc__,
-        usage="voxbox train point-detr3d --data DIR [DIR …] --out DIR [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = run_parser(
+        systems, "point-detr3d", "Point-DETR3D: LiDAR boxes from few boxes and many points", __doc__ or "", PRESETS
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="street", help="start from it (default street)")
     parser.add_argument("--stage", choices=("all", *STAGES), default="all", help="what to run (default all)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
     add_options(parser, Recipe, "recipe")
     add_options(parser, Contract, "network", CONTRACT_HELP)
     add_options(parser, LossWeights, "losses", LOSS_HELP)

@@ -9,12 +9,11 @@ Stop it with Ctrl-C, go on with --resume. With several processes or GPUs:
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from ssz_ros.contract import Contract
 from ssz_ros.losses import LossWeights
-from voxbox.training.options import add_options
+from voxbox.training.options import add_options, run_parser
 from voxbox.training.plans import planned
 from voxbox.training.ssz.recipe import PARTS, PRESETS, Plan, Recipe
 
@@ -38,17 +37,7 @@ CONTRACT_HELP = {
 
 
 def configure(systems: Any) -> None:
-    parser = systems.add_parser(
-        "ssz",
-        help="SSZ: one image to semantic voxels",
-        description=__doc__,
-        usage="voxbox train ssz --data DIR [DIR …] --out DIR [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder of the run")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="street", help="start from it (default street)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its own recipe")
+    parser = run_parser(systems, "ssz", "SSZ: one image to semantic voxels", __doc__ or "", PRESETS)
     add_options(parser, Recipe, "recipe")
     add_options(parser, Contract, "network", CONTRACT_HELP)
     add_options(parser, LossWeights, "losses", {name: f"weight of the loss {name}" for name in vars(LossWeights())})

@@ -14,14 +14,13 @@ from visualization_msgs.msg import MarkerArray
 
 from km3d_ros.detector import KM3D
 from msgs.boxes import detection_array, label_info
-from msgs.camera_view import CameraView, View, frame_doubt
+from msgs.camera_view import CameraView, View
 from msgs.cameras import UNRECTIFIED
 from msgs.images import image_message, read_image
 from msgs.markers import Markers
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.draw import COLOURS, draw_boxes
-from voxbox_core.errors import InputError
 from voxbox_core.ros.inputs import Input
 from voxbox_core.ros.lifecycle import PerceptionNode
 from voxbox_core.ros.models import model_path
@@ -88,7 +87,10 @@ class Km3dNode(PerceptionNode[Parameters]):
         """The image and its calibration, which need not come together."""
         self.on_parameters()  # they may have changed while the model was loading
         self._camera_info_in = self.listen(
-            "camera_info", [("camera_info", CameraInfo)], self._on_camera_info, once=True
+            "camera_info",
+            [("camera_info", CameraInfo)],
+            lambda message: self._view.hear(message, self.problems.report),
+            once=True,
         )
         image_in = self.listen("image", _SOURCES[self.parameters.image_transport], self.take)
         return [self._camera_info_in, image_in]
@@ -111,7 +113,10 @@ class Km3dNode(PerceptionNode[Parameters]):
         assert self._detector is not None
         begun = time.perf_counter()
         image = read_image(message)
-        view = self._view_of(image.shape[1], image.shape[0], message.header)
+        view = self._view.require(
+            image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
+        )
+        self._tell_view(view)
         image = view.rectify(image)
         decoded = time.perf_counter()
         boxes = self._detector(image, view.camera)
@@ -124,27 +129,11 @@ class Km3dNode(PerceptionNode[Parameters]):
         shown = {"show": time.perf_counter() - published}
         return {"decode": decoded - begun, **self._detector.stages, "publish": published - detected, **shown}
 
-    def _on_camera_info(self, message: Any) -> None:
-        """Kept for the image of its stamp, and for all that have none of their own until another one comes."""
-        try:
-            self._view.calibrations.add(message)
-        except InputError as error:
-            self.problems.report(error)
-
-    def _view_of(self, width: int, height: int, header: Any) -> View:
-        """The rectified camera of an image of this size."""
-        view = self._view.of(header.stamp, width, height, self.parameters.unrectified)
-        if view is None:
-            raise InputError("camera_info", "missing", "one before the first image", self._camera_info_in.missing())
-        if doubt := frame_doubt(header, view):
-            self.problems.report(doubt)
-        if view is not self._told:
-            self._told = view
-            self._tell_view(view)
-        return view
-
     def _tell_view(self, view: View) -> None:
         """Say what is done to the images of this camera; not for every one of a lens that zooms."""
+        if view is self._told:
+            return
+        self._told = view
         calibration, scaled = view.calibration, view.scaled
         if scaled is not calibration:
             self.get_logger().warning(

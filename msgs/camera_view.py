@@ -1,7 +1,10 @@
 """One camera's images and calibrations -> the rectified camera of each image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from msgs.cameras import Calibration, Calibrations, Rectify, fitted, rectified
 from voxbox_core.camera import Camera
@@ -40,6 +43,33 @@ class CameraView:
             scaled = fitted(calibration, width, height)
             self._view = (key, View(*rectified(scaled, unrectified), calibration, scaled))
         return self._view[1]
+
+    def hear(self, message: Any, report: Callable[[InputError], None]) -> None:
+        """Keep a camera_info for the image of its stamp, and for all that have none of their own until another comes;
+        a bad one is reported."""
+        try:
+            self.calibrations.add(message)
+        except InputError as error:
+            report(error)
+
+    def require(
+        self,
+        image: np.ndarray,
+        header: Any,
+        unrectified: str,
+        missing: Callable[[], str],
+        report: Callable[[InputError], None],
+    ) -> View:
+        """The view of an image (H, W, ...) with this header; a frame that is not its camera_info's is reported.
+
+        missing: what to do about no camera_info. Raises InputError as `of`, and while there is none.
+        """
+        view = self.of(header.stamp, image.shape[1], image.shape[0], unrectified)
+        if view is None:
+            raise InputError("camera_info", "missing", "one before the first image", missing())
+        if doubt := frame_doubt(header, view):
+            report(doubt)
+        return view
 
 
 def frame_doubt(header: Any, view: View) -> InputError | None:

@@ -13,7 +13,7 @@ from vision_msgs.msg import LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from msgs.boxes import label_info
-from msgs.camera_view import CameraView, View, frame_doubt
+from msgs.camera_view import CameraView, View
 from msgs.ground import GroundMap
 from msgs.images import read_image
 from msgs.voxels import HERE, VoxelMarkers, voxel_cloud
@@ -64,7 +64,10 @@ class SszNode(PerceptionNode[Parameters]):
         """The image and its calibration, which need not come together."""
         self._tell_labels()
         self._camera_info_in = self.listen(
-            "camera_info", [("camera_info", CameraInfo)], self._on_camera_info, once=True
+            "camera_info",
+            [("camera_info", CameraInfo)],
+            lambda message: self._view.hear(message, self.problems.report),
+            once=True,
         )
         image_in = self.listen("image", _SOURCES[self.parameters.image_transport], self.take)
         return [self._camera_info_in, image_in]
@@ -88,7 +91,9 @@ class SszNode(PerceptionNode[Parameters]):
         assert self._reconstructor is not None
         begun = time.perf_counter()
         image = read_image(message)
-        view = self._view_of(image.shape[1], image.shape[0], message.header)
+        view = self._view.require(
+            image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
+        )
         image = view.rectify(image)
         decoded = time.perf_counter()
         voxels = self._reconstructor(image, view.camera)
@@ -126,22 +131,6 @@ class SszNode(PerceptionNode[Parameters]):
             self._ground_out.publish(ground.of(voxels, header, pose))
         except InputError as error:
             self.problems.report(error)
-
-    def _on_camera_info(self, message: Any) -> None:
-        """Kept for the image of its stamp, and for all that have none of their own until another one comes."""
-        try:
-            self._view.calibrations.add(message)
-        except InputError as error:
-            self.problems.report(error)
-
-    def _view_of(self, width: int, height: int, header: Any) -> View:
-        """The rectified camera of an image of this size."""
-        view = self._view.of(header.stamp, width, height, self.parameters.unrectified)
-        if view is None:
-            raise InputError("camera_info", "missing", "one before the first image", self._camera_info_in.missing())
-        if doubt := frame_doubt(header, view):
-            self.problems.report(doubt)
-        return view
 
     def _tell_padding(self, ssz: SSZ, view: View) -> None:
         """The image is used all the same; where it does not reach, nothing is said."""

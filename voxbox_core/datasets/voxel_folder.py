@@ -23,10 +23,12 @@ import numpy as np
 
 from voxbox_core import fruxel_file
 from voxbox_core.camera import Camera
+from voxbox_core.coarsen import block, coarsened
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 from voxbox_core.fruxel import Fruxel
+from voxbox_core.voxels import Voxels
 
 FORMAT = "voxbox voxels 1"
 CHANNEL = "CAM_FRONT"
@@ -85,13 +87,17 @@ class VoxelFolder:
     """The samples of a folder that VoxelWriter wrote, in order of their names: `folder[i]`, `len(folder)`, `names`.
 
     split: of SPLITS, for the samples of its scenes alone (see `split_of`); None for all.  depth: whether depth images
-    are read.  Travels to other processes.
-    Raises InputError for a folder or a split without frames; reading a frame raises InputError, naming its file, when
-    that is damaged, something else's, or of another grid than the first.
+    are read.  grid: of the samples' voxels, which are gathered into it where it has larger cells (see `coarsened`);
+    None for the files' own.  Travels to other processes.
+    Raises InputError for a folder or a split without frames, and for a grid that its voxels cannot be given on; reading
+    a frame raises InputError, naming its file, when that is damaged, something else's, or of another grid than the
+    first.
     """
 
-    def __init__(self, folder: Path | str, split: str | None = None, depth: bool = True) -> None:
-        self.folder, self.depth = Path(folder), depth
+    def __init__(
+        self, folder: Path | str, split: str | None = None, depth: bool = True, grid: Fruxel | None = None
+    ) -> None:
+        self.folder, self.depth, self._grid = Path(folder), depth, grid
         self.names = tuple(sorted(path.stem for path in (self.folder / "records").glob("[!.]*.json")))
         if split is not None:
             if split not in SPLITS:
@@ -103,6 +109,8 @@ class VoxelFolder:
             found = f"none{f' of split {split}' if split else ''}" if self.folder.is_dir() else "absent"
             expected = "records as `voxbox street voxels` writes them"
             raise InputError(f"frames in {self.folder}", found, expected, "Check the path.")
+        if grid is not None:
+            block(self._stored, grid, f"grid of {self.folder}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -115,7 +123,7 @@ class VoxelFolder:
                 name=self.names[i],
                 image=_read_image(self.folder / record["image"]),
                 camera=Camera(np.array(record["intrinsics"]), record["width"], record["height"]),
-                voxels=fruxel_file.load(self.folder / record["voxels"], self.fruxel),
+                voxels=self._voxels(self.folder / record["voxels"]),
                 depth=None if unit is None else _read_depth(self.folder / record["depth"], unit),
                 poses=None if "poses" not in record else poses_of(record),
                 world_from_camera=_matrix(record.get("world_from_camera")),
@@ -132,10 +140,19 @@ class VoxelFolder:
                 raise InputError(f"format of {path}", record["format"], FORMAT, "Render it again.")
         return dict(record)
 
-    @cached_property
+    @property
     def fruxel(self) -> Fruxel:
         """The grid of all samples."""
+        return self._grid or self._stored
+
+    @cached_property
+    def _stored(self) -> Fruxel:
+        """The grid of the files."""
         return Fruxel(**self.record(0)["fruxel"])
+
+    def _voxels(self, path: Path) -> Voxels:
+        voxels = fruxel_file.load(path, self._stored)
+        return voxels if self._grid is None or self._grid == self._stored else coarsened(voxels, self._grid)
 
     @cached_property
     def scenes(self) -> tuple[str, ...]:

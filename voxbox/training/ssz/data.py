@@ -25,7 +25,6 @@ from voxbox_core.datasets.augment import Augmentation, vary_appearance
 from voxbox_core.datasets.voxel_folder import VoxelFolder
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
 from voxbox_core.errors import InputError
-from voxbox_core.fruxel_file import require_same
 from voxbox_core.voxels import UNKNOWN
 
 _NO_POSES = Poses(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros((0, 4)), np.zeros((0, 3)))
@@ -117,11 +116,8 @@ class Frames:
 
 
 def open_folders(folders: Sequence[str | Path], contract: Contract) -> list[VoxelFolder]:
-    """Raises InputError for a folder without frames, or of another grid than the contract's."""
-    opened = [VoxelFolder(folder, depth=False) for folder in folders]
-    for folder in opened:
-        require_same(folder.fruxel, contract.fruxel, f"grid of {folder.folder}")
-    return opened
+    """On the contract's grid. Raises InputError for a folder without frames, or of a grid that cannot give it."""
+    return [VoxelFolder(folder, depth=False, grid=contract.fruxel) for folder in folders]
 
 
 class Draws(Dataset[Frame]):

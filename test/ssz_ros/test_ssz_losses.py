@@ -14,6 +14,7 @@ from ssz_ros.losses import (
     generator_total,
     paper_pose,
     realness,
+    soft_jaccard,
     stable_pose,
     voxel_nll,
 )
@@ -88,6 +89,45 @@ def test_nll_stays_finite_far_out_and_without_known_cells() -> None:
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None and not logits.grad.any()
+
+
+def plain_jaccard(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    known = labels < logits.shape[1]
+    p = logits.softmax(1).movedim(1, -1)[known]
+    y = F.one_hot(labels[known].long(), logits.shape[1])
+    counted = [c for c in range(1, logits.shape[1]) if y[:, c].any()]
+    each = [(p * y)[:, c].sum() / (p + y - p * y)[:, c].sum() for c in counted]
+    return 1 - torch.stack(each).mean()
+
+
+@pytest.mark.parametrize("absent", [(), (1, 3)])
+def test_jaccard_and_its_gradient_are_what_the_formula_written_down_gives(absent: tuple[int, ...]) -> None:
+    logits, labels, _ = some_cells()
+    for label in absent:
+        labels[labels == label] = 2
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    loss, expected = soft_jaccard(ours, labels), plain_jaccard(theirs, labels)
+    torch.testing.assert_close(loss, expected)
+    (3 * loss).backward()
+    (3 * expected).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_jaccard_of_certain_cells_is_one_minus_their_mean_iou() -> None:
+    labels = torch.tensor([0, 1, 1, 2, 2, UNKNOWN], dtype=torch.uint8).reshape(1, 1, 1, 6)
+    found = torch.tensor([1, 1, 1, 2, 0, 2]).reshape(1, 1, 1, 6)  # IoU: 2/3 of the first class, 1/2 of the second
+    certain = 50 * F.one_hot(found, 3).movedim(-1, 1).float()
+    assert soft_jaccard(certain, labels).item() == pytest.approx(1 - (2 / 3 + 1 / 2) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, UNKNOWN])
+def test_jaccard_of_air_or_unknown_cells_alone_asks_for_nothing(value: int) -> None:
+    logits, labels, _ = some_cells()
+    low = logits.bfloat16().requires_grad_()
+    loss = soft_jaccard(low, torch.full_like(labels, value))
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.item() == 0
+    assert low.grad is not None and low.grad.dtype == torch.bfloat16 and not low.grad.any()
 
 
 def test_realness_by_hand() -> None:

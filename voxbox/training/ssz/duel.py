@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ssz_ros.discriminator import generated_volume, true_volume
-from ssz_ros.losses import POSE_LOSSES, discriminator_total, generator_total, realness, voxel_nll
+from ssz_ros.losses import POSE_LOSSES, discriminator_total, generator_total, realness, soft_jaccard, voxel_nll
 from ssz_ros.network import normalise
 from voxbox.training.checkpoint import Run
 from voxbox.training.loop import Terms
@@ -42,6 +42,8 @@ class Duel:
         with self._autocast():
             logits = self._generate(image)
         terms = {"nll": voxel_nll(logits, batch["labels"], self._class_weights)}
+        if weights.jaccard > 0:
+            terms["jaccard"] = soft_jaccard(logits, batch["labels"])
         seen: Terms = {}
         if self.opponent and progress >= recipe.alone:
             volume = generated_volume(logits, batch["labels"])

@@ -1,10 +1,13 @@
 """The ablation of SSZ (section 4.5 of its paper) on one budget: what poses and inverted residuals are worth.
 
-    .venv/bin/python scripts/ssz_tables.py --data data/voxels-a --validation data/voxels-val --out runs/ssz-tables
+    voxbox street voxels data/near-a --grid paper --frames 3000 --moments 3 --seed 20000
+    voxbox street voxels data/near-val --grid paper --frames 240 --moments 1 --seed 1000000
+    .venv/bin/python scripts/ssz_tables.py --data data/near-a --validation data/near-val --out runs/ssz-tables
 
-Every row is a `voxbox train ssz --preset compact` of the same number of steps, whose volumetric blocks have their
-pointwise convolution first, unlike the paper's (`--order`); the commands are printed. What is done
-is kept: the same command goes on after an interruption, and with --show prints the table of what there is.
+Every row is a `voxbox train ssz --preset compact` of the same number of steps: the paper's frustum, in 32^3
+cells; volumetric blocks with their pointwise convolution first, unlike the paper's (`--order`). The commands are
+printed. What is done is kept: the same command goes on after an interruption, and with --show prints the table of what
+there is.
 """
 
 import argparse
@@ -22,7 +25,10 @@ ROWS = {
     "no 2D inverted residuals": ["--no-inverted-2d"],
     "no 2D + 3D inverted residuals": ["--no-inverted-2d", "--no-inverted-3d"],
     "Z-GAN": ["--architecture", "zgan"],
-    "channels to depth, no 6D pose": ["--architecture", "c2d", "--no-discriminator"],
+    "channels to depth, no 6D pose": [
+        *("--architecture", "c2d", "--no-discriminator"),
+        *("--encoder", "32", "64", "128", "256", "320", "--decoder", "192", "128", "128"),
+    ],
 }
 """The last one is not of the paper: the released model's kind of network."""
 
@@ -39,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of weights and order (default 2)")
     parser.add_argument("--steps", type=int, default=2000, help="steps of every run (default 2000)")
-    parser.add_argument("--batch", type=int, default=4, help="images per step (default 4)")
+    parser.add_argument("--batch", type=int, default=8, help="images per step (default 8)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="only these (default all)")
     parser.add_argument("--show", action="store_true", help="train nothing, print the table")
     args = parser.parse_args()

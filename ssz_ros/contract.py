@@ -1,7 +1,7 @@
 """What a trained SSZ and everyone who runs it must agree on. Saved inside checkpoints and ONNX metadata."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -131,7 +131,7 @@ def _on(grid: Fruxel, **others: Any) -> Contract:
     return Contract(**values, **others)
 
 
-_TOY = Fruxel(near=2.0, far=12.0, slices=32, rows=32, columns=32, alpha=40.0)
+_SMALL = replace(PAPER, slices=32, rows=32, columns=32, principal=())
 _PAPER_ENCODER = (32, 64, 128, 256, 256, 256, 256, 256)
 
 PRESETS = {
@@ -147,9 +147,17 @@ PRESETS = {
     ),
     "c2d128": _on(PAPER, encoder=(32, 64, 128, 256, 256)),
     "zgan128": _on(PAPER, architecture="zgan", encoder=_PAPER_ENCODER, decoder=(256, 256, 256, 256, 128, 64, 32)),
-    "toy32": _on(_TOY, encoder=(16, 32, 64, 96, 128), decoder=(96, 64, 48, 48), expansion=4),
+    "compact32": _on(
+        _SMALL,
+        per_cell=4,
+        architecture="ssz",
+        encoder=(16, 32, 64, 96, 128, 128, 128),
+        decoder=(128, 96, 64, 32, 16),
+    ),
+    "toy32": _on(_SMALL, encoder=(16, 32, 64, 96, 128), decoder=(96, 64, 48, 48), expansion=4),
     "ssz-toy32": _on(
-        _TOY, architecture="ssz", encoder=(16, 32, 64, 96, 128, 128), decoder=(128, 96, 64, 32, 16), expansion=4
+        _SMALL, architecture="ssz", encoder=(16, 32, 64, 96, 128, 128), decoder=(128, 96, 64, 32, 16), expansion=4
     ),
 }
-"""Contracts that recipes begin with. "street" is the released one; those of 128 cells have the paper's grid."""
+"""Contracts that recipes begin with. "street" is the released one; those of 128 cells have the paper's grid, those of
+32 its frustum."""

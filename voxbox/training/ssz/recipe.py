@@ -99,11 +99,8 @@ Preset = dict[str, dict[str, Any]]
 PRESETS: dict[str, Preset] = {
     # The released model: a grid as far as a car must look, on the CPU many times a second.
     "street": {},
-    # The paper's generator on the street's grid, small enough for many runs: for the ablation.
-    "compact": {
-        "contract": {"architecture": "ssz", "encoder": (16, 32, 64, 96, 128), "decoder": (96, 64, 32, 16)},
-        "recipe": {"discriminator": True},
-    },
+    # The paper's system in its frustum, in few cells, narrow and quick, for the many runs of an ablation.
+    "compact": {"contract": asdict(CONTRACTS["compact32"]), "recipe": {"discriminator": True}},
     # Grid, order of layers, optimiser and schedule as published; the paper does not tell widths and loss weights.
     "paper": {
         "contract": asdict(CONTRACTS["ssz128"]),

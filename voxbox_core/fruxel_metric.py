@@ -36,7 +36,11 @@ class MetricGrid:
 
     @classmethod
     def around(cls, fruxel: Fruxel, cell: float) -> "MetricGrid":
-        """The smallest grid in the camera frame, from the near plane on, that holds a fruxel grid."""
+        """The smallest grid in the camera frame, from the near plane on, that holds a fruxel grid.
+
+        Raises InputError for a cell that makes no grid.
+        """
+        cls((0.0, 0.0, 0.0), cell, (1, 1, 1))  # checks the cell before anything is divided by it
         x, y = fruxel.principal
         ends = np.array([[-x, -y], [fruxel.columns - x, fruxel.rows - y]]) / fruxel.focal
         sides = np.concatenate([ends * fruxel.near, ends * fruxel.far])

@@ -133,6 +133,9 @@ def test_what_makes_no_grid_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             MetricGrid(**({"low": (0, 0, 0), "cell": 1.0, "shape": (1, 1, 1)} | wrong))
+    for cell in (0.0, -1.0, np.nan):
+        with pytest.raises(InputError, match="cell of a metric grid"):
+            MetricGrid.around(SMALL, cell)
     grid = MetricGrid((0, 0, 0), 1.0, (2, 3, 4))
     with pytest.raises(InputError, match=r"labels of a metric grid is uint8 \(4, 3, 2\); expected uint8 \(2, 3, 4\)"):
         to_fruxel(np.zeros((4, 3, 2), np.uint8), grid, SMALL)

@@ -31,6 +31,8 @@ def read_triangles(path: Path) -> np.ndarray:
         raise InputError(f"mesh {path}", f"a {path.suffix} file", f"one of {SUFFIXES}", "Convert it.")
     try:
         vertices, faces = (_ply if path.suffix == ".ply" else _obj)(path)
+        if any(not 0 <= n < len(vertices) for face in faces for n in face):
+            raise ValueError("a face of no vertex")
         fans = [(face[0], *pair) for face in faces for pair in itertools.pairwise(face[1:])]
         triangles = vertices[np.array(fans, np.int64).reshape(-1, 3)]
     except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
@@ -55,8 +57,6 @@ def _obj(path: Path) -> tuple[np.ndarray, Faces]:
         elif kind == "f":
             numbers = [int(v.split("/")[0]) for v in values]  # from 1; those below 0 count from the end
             faces.append([n - 1 if n > 0 else len(vertices) + n for n in numbers])
-    if any(not 0 <= n < len(vertices) for face in faces for n in face):
-        raise ValueError("a face of no vertex")
     return np.array(vertices, np.float64).reshape(-1, 3), faces
 
 

@@ -62,6 +62,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         "cut.ply": whole[:-20],
         "big.ply": whole.replace(b"little", b"big"),
         "none.ply": b"",
+        "before.ply": whole[:-4] + np.int32(-1).tobytes(),  # the last corner of the last face
         "empty.obj": b"v 0 0 0\n",
         "beyond.obj": b"v 0 0 0\nf 1 2 3\n",
         "nan.obj": b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",

@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from voxbox_core import fruxel_file
+from voxbox_core.coarsen import coarsened
 from voxbox_core.datasets import voxel_folder
 from voxbox_core.datasets.voxel_folder import SPLITS, VoxelFolder, VoxelWriter, split_of
 from voxbox_core.datasets.voxel_sample import Poses, VoxelSample
@@ -144,6 +145,22 @@ def test_grids_are_kept_apart(tmp_path: Path) -> None:
     writer.write(_sample("b", grid=replace(GRID, far=21.0)))
     with pytest.raises(InputError, match="b"):
         VoxelFolder(tmp_path)[1]
+
+
+def test_samples_come_on_a_grid_of_larger_cells_of_the_same_frustum(tmp_path: Path) -> None:
+    sample = _sample()
+    VoxelWriter(tmp_path, ".png").write(sample)
+    larger = replace(GRID, slices=3, rows=2, columns=4, principal=())
+    folder = VoxelFolder(tmp_path, grid=larger)
+    assert folder.fruxel == larger
+    np.testing.assert_array_equal(folder[0].voxels.labels, coarsened(sample.voxels, larger).labels)
+    np.testing.assert_array_equal(folder[0].image, sample.image)
+
+
+def test_a_grid_that_the_files_cannot_give_is_refused_before_a_frame_is_read(tmp_path: Path) -> None:
+    VoxelWriter(tmp_path).write(_sample())
+    with pytest.raises(InputError, match="grid of .* is one of near = 1.0; expected near = 2.0"):
+        VoxelFolder(tmp_path, grid=replace(GRID, near=2.0))
 
 
 def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,17 @@ from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from voxbox.training.limits import Limits
+
 T = TypeVar("T")
 
+PRECISIONS = ("bf16", "fp32")
+"""Of a network's forward pass in training."""
 
-def option(default: Any, text: str) -> Any:
-    """A dataclass field with the help text of its command-line option."""
-    return field(default=default, metadata={"help": text})
+
+def option(default: Any, text: str, **limits: Any) -> Any:
+    """A dataclass field with the help text of its command-line option, and its `Limits`, which `settle` judges."""
+    return field(default=default, metadata={"help": text, "limits": Limits(**limits)})
 
 
 def run_parser(systems: Any, name: str, summary: str, description: str, presets: Collection[str] = ()) -> Any:

@@ -1,12 +1,13 @@
 """The recipe of a KM3D-Net training: everything a researcher may change, with its default, its help and its check."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from km3d_ros.contract import Contract
 from km3d_ros.losses import LossWeights
-from voxbox.training.options import option
+from voxbox.training.limits import require, settle
+from voxbox.training.options import PRECISIONS, option
 from voxbox.training.plans import read_parts
 from voxbox_core.datasets.augment import Augmentation
 from voxbox_core.errors import InputError
@@ -21,53 +22,41 @@ class Recipe:
 
     data: tuple[str, ...] = option((), "training folders in KITTI layout (image_2, calib, label_2)")
     validation: tuple[str, ...] = option((), "validation folders in KITTI layout")
-    minutes: float = option(0.0, "length of the run in wall-clock minutes; the schedule follows the clock")
-    steps: int = option(0, "length of the run in optimiser steps")
-    epochs: float = option(0.0, "length of the run in passes over the data")
-    batch: int = option(16, "images per step and process")
-    learning_rate: float = option(1e-3, "peak learning rate of AdamW")
+    minutes: float = option(0.0, "length of the run in wall-clock minutes; the schedule follows the clock", least=0)
+    steps: int = option(0, "length of the run in optimiser steps", least=0)
+    epochs: float = option(0.0, "length of the run in passes over the data", least=0)
+    batch: int = option(16, "images per step and process", above=0)
+    learning_rate: float = option(1e-3, "peak learning rate of AdamW", above=0)
     drops: tuple[float, ...] = option(
-        (), "divide the rate by 10 at these fractions of the run, instead of warm-up and cosine"
+        (), "divide the rate by 10 at these fractions of the run, instead of warm-up and cosine", above=0, below=1
     )
-    warmup: float = option(0.05, "fraction of the run with rising learning rate")
-    weight_decay: float = option(0.01, "AdamW's weight decay, of convolution weights only")
-    clip: float = option(35.0, "largest gradient norm")
-    ema: float = option(0.998, "decay per step of the averaged weights, which are validated and released")
-    precision: str = option("bf16", "of the network's forward pass: bf16 or fp32; geometry and losses are float32")
-    validate_every: float = option(0.1, "fraction of the run between validations")
-    validation_frames: int = option(200, "most frames per validation, evenly spread over the folders")
-    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
+    warmup: float = option(0.05, "fraction of the run with rising learning rate", least=0, below=1)
+    weight_decay: float = option(0.01, "AdamW's weight decay, of convolution weights only", least=0)
+    clip: float = option(35.0, "largest gradient norm", above=0)
+    ema: float = option(
+        0.998, "decay per step of the averaged weights, which are validated and released", least=0, below=1
+    )
+    precision: str = option(
+        "bf16", "of the network's forward pass: bf16 or fp32; geometry and losses are float32", among=PRECISIONS
+    )
+    validate_every: float = option(0.1, "fraction of the run between validations", above=0, most=1)
+    validation_frames: int = option(200, "most frames per validation, evenly spread over the folders", above=0)
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints", least=0)
     pretrained: str = option("", "local file with ImageNet weights of the backbone")
     initial: str = option("", "weights.pt of a former training to begin with; heads it lacks begin anew")
-    workers: int = option(0, "processes that prepare images; 0 does it in the training process")
-    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
+    workers: int = option(0, "processes that prepare images; 0 does it in the training process", least=0)
+    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice", least=0)
     compile: bool = option(False, "compile the network (torch.compile); needs a C++ compiler")
-    packed_width: int = option(0, "width at which images are packed; 0 takes 1.25 times the network's input")
+    packed_width: int = option(0, "width at which images are packed; 0 takes 1.25 times the network's input", least=0)
     cache: str = option("", "folder of packed data sets; empty takes $VOXBOX_CACHE, else ~/.cache/voxbox")
     seed: int = option(317, "of weights, order and augmentation")
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            if isinstance(f.default, tuple):
-                object.__setattr__(self, f.name, tuple(getattr(self, f.name)))
-        self._require(bool(self.data), "data", "at least one folder", "Give --data DIR.")
+        settle(self)
         lengths = [n for n in LENGTHS if getattr(self, n) > 0]
         if len(lengths) != 1:
             raise InputError("length of the run", lengths or "not given", "one of minutes, steps, epochs", "Set one.")
-        for name in ("batch", "learning_rate", "clip", "validation_frames"):
-            self._require(getattr(self, name) > 0, name, "a positive number")
-        for name in ("weight_decay", "workers", "threads", "packed_width", "checkpoint_minutes"):
-            self._require(getattr(self, name) >= 0, name, "zero or more")
-        for name in ("warmup", "ema"):
-            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
-        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
-        self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
-        self._require(not (self.pretrained and self.initial), "pretrained", "empty, where initial is given")
-        self._require(all(0 < d < 1 for d in self.drops), "drops", "fractions of the run, in (0, 1)")
-
-    def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
-        if not holds:
-            raise InputError(f"recipe value {name}", getattr(self, name), expected, remedy)
+        require(self, not (self.pretrained and self.initial), "pretrained", "empty, where initial is given")
 
 
 @dataclass(frozen=True)

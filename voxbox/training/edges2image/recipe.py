@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from voxbox.training.edges2image.contract import PainterContract
+from voxbox.training.limits import settle
 from voxbox.training.options import option
 from voxbox.training.plans import read_parts
 from voxbox_core.errors import InputError
@@ -16,30 +17,19 @@ class Recipe:
     """Raises InputError on a value that cannot be; the command line makes options from the fields."""
 
     data: tuple[str, ...] = option((), "folders of photos, searched with all in them")
-    steps: int = option(20000, "optimiser steps")
-    batch: int = option(4, "images per step")
-    size: int = option(256, "side of the square cut out of each photo, px, a multiple of 2 ** levels")
-    l1: float = option(100.0, "weight of the difference to the photo; the critic's is 1")
-    learning_rate: float = option(2e-4, "Adam's, constant for a half of the run, then down to zero")
-    ema: float = option(0.999, "decay per step of the averaged weights, which are saved")
-    held_out: int = option(8, "photos kept for pictures of the progress")
-    validate_every: float = option(0.1, "fraction of the run between pictures")
-    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
-    seed: int = option(0, "seed of weights, order and cuts")
+    steps: int = option(20000, "optimiser steps", above=0)
+    batch: int = option(4, "images per step", above=0)
+    size: int = option(256, "side of the square cut out of each photo, px, a multiple of 2 ** levels", above=0)
+    l1: float = option(100.0, "weight of the difference to the photo; the critic's is 1", least=0)
+    learning_rate: float = option(2e-4, "Adam's, constant for a half of the run, then down to zero", above=0)
+    ema: float = option(0.999, "decay per step of the averaged weights, which are saved", least=0, below=1)
+    held_out: int = option(8, "photos kept for pictures of the progress", above=0)
+    validate_every: float = option(0.1, "fraction of the run between pictures", above=0, most=1)
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints", least=0)
+    seed: int = option(0, "seed of weights, order and cuts", least=0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", tuple(self.data))
-        self._require(len(self.data) > 0, "data", "at least one folder")
-        for name in ("steps", "batch", "size", "learning_rate", "held_out"):
-            self._require(getattr(self, name) > 0, name, "more than zero")
-        for name in ("l1", "seed", "checkpoint_minutes"):
-            self._require(getattr(self, name) >= 0, name, "zero or more")
-        self._require(0 <= self.ema < 1, "ema", "in [0, 1)")
-        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
-
-    def _require(self, holds: bool, name: str, expected: str) -> None:
-        if not holds:
-            raise InputError(f"recipe value {name}", getattr(self, name), expected, "Correct the recipe.")
+        settle(self)
 
 
 @dataclass(frozen=True)

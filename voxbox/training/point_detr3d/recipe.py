@@ -7,11 +7,11 @@ from typing import Any
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.losses import LossWeights
 from point_detr3d_ros.teacher_losses import TeacherLossWeights
-from voxbox.training.options import option
+from voxbox.training.limits import settle
+from voxbox.training.options import PRECISIONS, option
 from voxbox.training.plans import read_parts
 from voxbox_core.datasets.augment_cloud import CloudAugmentation
 from voxbox_core.datasets.prompts import PromptSettings
-from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
 STAGES = ("s0", "s1", "s2", "s3")
@@ -28,77 +28,57 @@ class Recipe:
         (), "training folders: rig frames (`voxbox street rig`, `voxbox bag rig`), KITTI, nuScenes, Argoverse 2"
     )
     validation: tuple[str, ...] = option((), "validation folders, of the same formats")
-    labelled: float = option(5.0, "percent of the frames whose boxes may be used; the others have points alone")
+    labelled: float = option(
+        5.0, "percent of the frames whose boxes may be used; the others have points alone", above=0, most=100
+    )
     split: str = option(
         "scene",
         "which frames have boxes: whole scenes at random (scene), the first in time, as published (time), or those "
         "that have them (given), whatever percentage this is",
+        among=SPLITS,
     )
-    split_seed: int = option(0, "seed of the split and of the points of frames without boxes")
-    pretrain_steps: int = option(1500, "steps of stage s0: the student on boxes alone")
-    teacher_steps: int = option(1500, "steps of stage s1: the teacher on boxes")
-    student_steps: int = option(3000, "steps of stage s3: the student on boxes and pseudo boxes")
-    batch: int = option(8, "clouds per step of the student")
-    teacher_batch: int = option(4, "clouds per step of the teacher")
-    learning_rate: float = option(3e-3, "peak learning rate of AdamW for the student")
-    teacher_learning_rate: float = option(2e-3, "peak learning rate of AdamW for the teacher")
-    warmup: float = option(0.1, "fraction of a stage with rising learning rate")
-    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only")
-    clip: float = option(35.0, "largest gradient norm")
-    ema: float = option(0.995, "decay per step of the averaged weights, which are validated and released")
-    precision: str = option("bf16", "of the forward pass: bf16 or fp32; geometry and losses are float32")
+    split_seed: int = option(0, "seed of the split and of the points of frames without boxes", least=0)
+    pretrain_steps: int = option(1500, "steps of stage s0: the student on boxes alone", above=0)
+    teacher_steps: int = option(1500, "steps of stage s1: the teacher on boxes", above=0)
+    student_steps: int = option(3000, "steps of stage s3: the student on boxes and pseudo boxes", above=0)
+    batch: int = option(8, "clouds per step of the student", above=0)
+    teacher_batch: int = option(4, "clouds per step of the teacher", above=0)
+    learning_rate: float = option(3e-3, "peak learning rate of AdamW for the student", above=0)
+    teacher_learning_rate: float = option(2e-3, "peak learning rate of AdamW for the teacher", above=0)
+    warmup: float = option(0.1, "fraction of a stage with rising learning rate", least=0, below=1)
+    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only", least=0)
+    clip: float = option(35.0, "largest gradient norm", above=0)
+    ema: float = option(
+        0.995, "decay per step of the averaged weights, which are validated and released", least=0, below=1
+    )
+    precision: str = option(
+        "bf16", "of the forward pass: bf16 or fp32; geometry and losses are float32", among=PRECISIONS
+    )
     balance: bool = option(True, "draw frames so that all classes are seen alike often (CBGS)")
-    paste: int = option(3, "paste objects of boxed frames until a cloud has so many of each class; 0 pastes none")
-    compare: str = option("points", "where two views of a cloud must look alike in s3: none, all (the map) or points")
-    size_factor: float = option(1.0, "of the places about the points where views are compared (kappa)")
-    rois: float = option(0.5, "part of the teacher's prompts that are boxes of a detector, to be refined, not clicks")
-    wrong: float = option(0.1, "part of the teacher's prompts of another class, and as many more where nothing is")
+    paste: int = option(
+        3, "paste objects of boxed frames until a cloud has so many of each class; 0 pastes none", least=0
+    )
+    compare: str = option(
+        "points", "where two views of a cloud must look alike in s3: none, all (the map) or points", among=COMPARED
+    )
+    size_factor: float = option(1.0, "of the places about the points where views are compared (kappa)", above=0)
+    rois: float = option(
+        0.5, "part of the teacher's prompts that are boxes of a detector, to be refined, not clicks", least=0, most=1
+    )
+    wrong: float = option(
+        0.1, "part of the teacher's prompts of another class, and as many more where nothing is", least=0, most=1
+    )
     initial: str = option("", "weights.pt of a former student to begin s0 and s3 with; they begin anew when empty")
     pseudo_labels: str = option("", "pseudo labels of another run for s3, instead of this run's")
-    validate_every: float = option(0.25, "fraction of a stage between validations")
-    validation_frames: int = option(150, "most frames per validation, evenly spread")
-    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
-    workers: int = option(0, "processes that prepare clouds; 0 does it in the training process")
-    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
-    seed: int = option(0, "seed of weights, order and augmentation")
+    validate_every: float = option(0.25, "fraction of a stage between validations", above=0, most=1)
+    validation_frames: int = option(150, "most frames per validation, evenly spread", above=0)
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints", above=0)
+    workers: int = option(0, "processes that prepare clouds; 0 does it in the training process", least=0)
+    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice", least=0)
+    seed: int = option(0, "seed of weights, order and augmentation", least=0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", tuple(self.data))
-        object.__setattr__(self, "validation", tuple(self.validation))
-        self._require(len(self.data) > 0, "data", "at least one folder", "Give --data.")
-        self._require(0 < self.labelled <= 100, "labelled", "percent, above 0 and at most 100")
-        self._require(self.split in SPLITS, "split", f"one of {SPLITS}")
-        self._require(self.compare in COMPARED, "compare", f"one of {COMPARED}")
-        for name in (
-            "pretrain_steps",
-            "teacher_steps",
-            "student_steps",
-            "batch",
-            "teacher_batch",
-            "validation_frames",
-            "clip",
-        ):
-            self._require(getattr(self, name) > 0, name, "more than zero")
-        for name in (
-            "learning_rate",
-            "teacher_learning_rate",
-            "validation_frames",
-            "checkpoint_minutes",
-            "size_factor",
-        ):
-            self._require(getattr(self, name) > 0, name, "more than zero")
-        for name in ("weight_decay", "paste", "workers", "threads", "seed", "split_seed"):
-            self._require(getattr(self, name) >= 0, name, "zero or more")
-        for name in ("rois", "wrong"):
-            self._require(0 <= getattr(self, name) <= 1, name, "a part, from 0 to 1")
-        for name in ("warmup", "ema"):
-            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
-        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the stage, in (0, 1]")
-        self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
-
-    def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
-        if not holds:
-            raise InputError(f"recipe value {name}", getattr(self, name), expected, remedy)
+        settle(self)
 
 
 @dataclass(frozen=True)

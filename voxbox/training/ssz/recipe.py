@@ -8,9 +8,9 @@ from ssz_ros.contract import PRESETS as CONTRACTS
 from ssz_ros.contract import Contract
 from ssz_ros.losses import POSE_LOSSES, LossWeights
 from ssz_ros.pose_codec import ROTATIONS
-from voxbox.training.options import option
+from voxbox.training.limits import require, settle
+from voxbox.training.options import PRECISIONS, option
 from voxbox.training.plans import read_parts
-from voxbox_core.errors import InputError
 from voxbox_core.files import write_json
 
 SCHEDULES = ("cosine", "linear")
@@ -22,56 +22,47 @@ class Recipe:
 
     data: tuple[str, ...] = option((), "training folders of voxels (`voxbox street voxels`)")
     validation: tuple[str, ...] = option((), "validation folders of voxels")
-    steps: int = option(20000, "optimiser steps")
-    batch: int = option(8, "images per step and process")
+    steps: int = option(20000, "optimiser steps", above=0)
+    batch: int = option(8, "images per step and process", above=0)
     discriminator: bool = option(False, "train against the Pose6DoF discriminator, too")
-    alone: float = option(0.2, "fraction of the run before the discriminator comes in")
-    pose_loss: str = option("stable", "of the discriminator: stable, or paper (equation 3)")
-    rotation: str = option("double_yaw", "what it says of rotations: double_yaw, yaw, or quaternion as the paper's")
-    learning_rate: float = option(2e-3, "peak learning rate of the generator")
-    discriminator_rate: float = option(2e-4, "peak learning rate of the discriminator")
-    schedule: str = option("cosine", "of the learning rates: cosine, or linear: constant for a half, then down to zero")
-    warmup: float = option(0.05, "fraction of the run with rising learning rates")
-    momentum: float = option(0.9, "AdamW's beta 1 of the generator; the discriminator's is 0.5")
-    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only")
-    clip: float = option(10.0, "largest gradient norm")
-    ema: float = option(0.998, "decay per step of the averaged weights, which are validated and released")
-    precision: str = option("bf16", "of the forward pass: bf16 or fp32; losses are float32")
-    flip: float = option(0.5, "probability of a mirrored world")
-    appearance: float = option(1.0, "variation of colour and tone, sensor faults: 0 none, 1 as much as KM3D's")
-    rarity: float = option(1.0, "what rare classes count: power of the inverse square root of their frequency; 0 none")
+    alone: float = option(0.2, "fraction of the run before the discriminator comes in", least=0, most=1)
+    pose_loss: str = option("stable", "of the discriminator: stable, or paper (equation 3)", among=tuple(POSE_LOSSES))
+    rotation: str = option(
+        "double_yaw", "what it says of rotations: double_yaw, yaw, or quaternion as the paper's", among=tuple(ROTATIONS)
+    )
+    learning_rate: float = option(2e-3, "peak learning rate of the generator", above=0)
+    discriminator_rate: float = option(2e-4, "peak learning rate of the discriminator", above=0)
+    schedule: str = option(
+        "cosine", "of the learning rates: cosine, or linear: constant for a half, then down to zero", among=SCHEDULES
+    )
+    warmup: float = option(0.05, "fraction of the run with rising learning rates", least=0, below=1)
+    momentum: float = option(0.9, "AdamW's beta 1 of the generator; the discriminator's is 0.5", least=0, below=1)
+    weight_decay: float = option(0.01, "AdamW's weight decay, of weights of layers only", least=0)
+    clip: float = option(10.0, "largest gradient norm", above=0)
+    ema: float = option(
+        0.998, "decay per step of the averaged weights, which are validated and released", least=0, below=1
+    )
+    precision: str = option("bf16", "of the forward pass: bf16 or fp32; losses are float32", among=PRECISIONS)
+    flip: float = option(0.5, "probability of a mirrored world", least=0, most=1)
+    appearance: float = option(
+        1.0, "variation of colour and tone, sensor faults: 0 none, 1 as much as KM3D's", least=0, most=1
+    )
+    rarity: float = option(
+        1.0, "what rare classes count: power of the inverse square root of their frequency; 0 none", least=0, most=1
+    )
     initial: str = option("", "weights.pt of a former generator to begin with; it begins anew when empty")
-    validate_every: float = option(0.1, "fraction of the run between validations")
-    validation_frames: int = option(200, "most frames per validation, evenly spread")
-    checkpoint_minutes: float = option(5.0, "minutes between checkpoints")
-    kept: int = option(20000, "frames that stay in memory, shrunk and deflated, once they were read")
-    workers: int = option(0, "processes that prepare images; 0 does it in the training process")
-    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice")
-    seed: int = option(0, "seed of weights, order and augmentation")
+    validate_every: float = option(0.1, "fraction of the run between validations", above=0, most=1)
+    validation_frames: int = option(200, "most frames per validation, evenly spread", above=0)
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints", least=0)
+    kept: int = option(20000, "frames that stay in memory, shrunk and deflated, once they were read", least=0)
+    workers: int = option(0, "processes that prepare images; 0 does it in the training process", least=0)
+    threads: int = option(0, "CPU threads of the training process; 0 leaves PyTorch's choice", least=0)
+    seed: int = option(0, "seed of weights, order and augmentation", least=0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", tuple(self.data))
-        object.__setattr__(self, "validation", tuple(self.validation))
-        self._require(len(self.data) > 0, "data", "at least one folder", "Give --data.")
-        for name in ("steps", "batch", "validation_frames", "clip", "learning_rate", "discriminator_rate"):
-            self._require(getattr(self, name) > 0, name, "more than zero")
-        for name in ("weight_decay", "kept", "workers", "threads", "seed", "checkpoint_minutes"):
-            self._require(getattr(self, name) >= 0, name, "zero or more")
-        for name in ("alone", "flip", "appearance", "rarity"):
-            self._require(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
-        for name in ("warmup", "ema", "momentum"):
-            self._require(0 <= getattr(self, name) < 1, name, "in [0, 1)")
-        self._require(0 < self.validate_every <= 1, "validate_every", "a fraction of the run, in (0, 1]")
-        self._require(self.pose_loss in POSE_LOSSES, "pose_loss", f"one of {tuple(POSE_LOSSES)}")
-        self._require(self.rotation in ROTATIONS, "rotation", f"one of {tuple(ROTATIONS)}")
+        settle(self)
         paper = self.pose_loss != "paper" or self.rotation == "quaternion"
-        self._require(paper, "rotation", "quaternion, with the paper's pose loss")
-        self._require(self.schedule in SCHEDULES, "schedule", f"one of {SCHEDULES}")
-        self._require(self.precision in ("bf16", "fp32"), "precision", "bf16 or fp32")
-
-    def _require(self, holds: bool, name: str, expected: str, remedy: str = "Correct the recipe.") -> None:
-        if not holds:
-            raise InputError(f"recipe value {name}", getattr(self, name), expected, remedy)
+        require(self, paper, "rotation", "quaternion, with the paper's pose loss")
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,16 @@
 """The real node and a real player, in their own processes, started and ended by `ros2 launch`: the real command, or the
 bare machine's."""
 
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
-import rclpy
 from ament_index_python.packages import get_packages_with_prefixes
+from launched import ENDED, STARTED, Launched, launching
+from listening import listening
 from onnx import TensorProto, helper
 from vision_msgs.msg import Detection3DArray
 
@@ -24,59 +19,14 @@ from voxbox_core.datasets.bag import Bag
 
 pytestmark = pytest.mark.processes
 
-STARTED, ENDED = "process started with pid", "process has finished cleanly"
-PATIENCE = 90  # s; nobody waits that long unless the machine is busy with something else
 DRIVE = Path(__file__).resolve().parents[2] / "voxbox" / "demo" / "street_rig_drive.mcap"
 POINTS = "/lidar/points"
 
 
-class Launched:
-    """`ros2 launch voxbox point_detr3d.launch.py …`; `output` is what it has said so far."""
-
-    def __init__(self, log: Path, *arguments: str) -> None:
-        ros2 = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
-        if not Path(ros2).is_file():
-            pytest.skip("no ros2 command: neither ROS 2 nor the environment of make setup")
-        self.log = log
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [ros2, "launch", "voxbox", "point_detr3d.launch.py", *arguments],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_USE_STDOUT": "1"},
-            )
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def interrupt(self) -> None:
-        """Ctrl-c on its terminal."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait(PATIENCE)
-
-    def wait_for(self, holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, self.output
-            assert self.process.poll() is None, self.output
-            time.sleep(0.05)
-
-
 @pytest.fixture
 def launched(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
-    running = []
-
-    def start(*arguments: str) -> Launched:
-        running.append(Launched(tmp_path / f"{len(running)}.log", *arguments))
-        return running[-1]
-
-    yield start
-    for each in running:
-        if each.process.poll() is None:
-            os.killpg(each.process.pid, signal.SIGKILL)
-            each.process.wait()
+    with launching("point_detr3d", tmp_path) as start:
+        yield start
 
 
 @pytest.fixture
@@ -108,27 +58,8 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def heard() -> Iterator[Callable[[], list[Any]]]:
-    """Listens to the node's boxes: each call gives all that have come."""
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node, messages = rclpy.create_node("listener", context=context), []
-    node.create_subscription(Detection3DArray, "/detections", messages.append, 10)
-    executor = rclpy.executors.SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-
-    def listen() -> list[Any]:
-        executor.spin_once(timeout_sec=0.05)
-        return messages
-
-    yield listen
-    node.destroy_node()
-    context.try_shutdown()
-
-
-def alive(launch: Launched) -> set[int]:
-    """What still runs of the processes that were started."""
-    pids = map(int, re.findall(rf"{STARTED} \[(\d+)\]", launch.output))
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    with listening(Detection3DArray, "/detections") as messages:
+        yield messages
 
 
 def test_a_bag_becomes_boxes_and_ctrl_c_ends_all_processes(
@@ -144,15 +75,15 @@ def test_a_bag_becomes_boxes_and_ctrl_c_ends_all_processes(
     with Bag(DRIVE) as bag:
         sent = {message.stamp for message in bag.messages([POINTS])}
     assert answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec in sent
-    assert len(alive(launch)) == 2  # the node and the player
+    assert len(launch.alive) == 2  # the node and the player
     launch.interrupt()
-    assert alive(launch) == set()
+    assert launch.alive == set()
     assert re.search(rf"point_detr3d-1\]?: {ENDED}", launch.output)
 
 
 def test_an_assist_model_that_is_not_there_is_named_and_the_node_lives(launched: Callable[..., Launched]) -> None:
     launch = launched("mode:=assist", "assist_model:=nowhere")
-    launch.wait_for(lambda: "assist_model is 'nowhere'" in launch.output)
+    launch.wait_to_say("assist_model is 'nowhere'")
     assert "process has died" not in launch.output
     launch.interrupt()
     assert ENDED in launch.output
@@ -160,7 +91,7 @@ def test_an_assist_model_that_is_not_there_is_named_and_the_node_lives(launched:
 
 def test_a_mode_that_is_none_ends_the_launch(launched: Callable[..., Launched]) -> None:
     launch = launched("mode:=guess")
-    launch.process.wait(PATIENCE)
+    launch.wait()
     assert "parameter mode is 'guess'; expected str of detect, assist, both" in launch.output
     assert "process has died" in launch.output
 
@@ -180,13 +111,13 @@ def test_arguments_that_cannot_be_met_start_nothing(
     if argument == "rviz:=true" and "rviz2" in get_packages_with_prefixes():
         pytest.skip("rviz2 is installed here")
     launch = launched(argument)
-    assert launch.process.wait(PATIENCE) == 1
+    assert launch.wait() == 1
     assert text in launch.output
     assert STARTED not in launch.output
 
 
 def test_the_arguments_are_listed_with_their_meaning(launched: Callable[..., Launched]) -> None:
     launch = launched("--show-args")
-    assert launch.process.wait(PATIENCE) == 0
+    assert launch.wait() == 0
     for word in ("'mode':", "'assist_model':", "'rviz_frame':", "file that accepted boxes are appended to"):
         assert word in launch.output

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from launch_records import ROOT, Prefix, parameters
+from launch_records import Prefix, parameters, parameters_of
 
 from ssz_ros.parameters import Parameters
 
@@ -58,7 +58,4 @@ def test_rviz_shows_the_image_the_voxels_and_the_ground(prefix: Prefix) -> None:
 
 
 def test_every_parameter_argument_is_one_of_the_node() -> None:
-    named = {f.name for f in fields(Parameters)}
-    namespace: dict = {"__name__": "ssz_launch"}
-    exec(compile((ROOT / "launch/ssz.launch.py").read_text(), "ssz.launch.py", "exec"), namespace)
-    assert set(namespace["PARAMETERS"]) <= named
+    assert parameters_of("ssz") <= {f.name for f in fields(Parameters)}

@@ -1,75 +1,49 @@
 """The real node and a real player, in their own processes, started and ended by `ros2 launch`."""
 
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import known_voxels
 import pytest
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from launched import ENDED, Launched, launching
+from listening import listening
 from sensor_msgs.msg import PointCloud2
 
 pytestmark = pytest.mark.processes
 
-PATIENCE = 90  # s; nobody waits that long unless the machine is busy with something else
 DRIVE = Path(__file__).resolve().parents[2] / "voxbox" / "demo" / "street_drive.mcap"
 
 
-def launched(log: Path, *arguments: str) -> subprocess.Popen:
-    ros2 = shutil.which("ros2") or str(Path(sys.executable).with_name("ros2"))
-    if not Path(ros2).is_file():
-        pytest.skip("no ros2 command: neither ROS 2 nor the environment of make setup")
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [ros2, "launch", "voxbox", "ssz.launch.py", *arguments],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_USE_STDOUT": "1"},
-        )
+@pytest.fixture
+def launched(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    with launching("ssz", tmp_path) as start:
+        yield start
 
 
-def test_a_bag_becomes_voxels_and_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node, heard = rclpy.create_node("listener", context=context), []
-    node.create_subscription(PointCloud2, "/voxels", heard.append, 10)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    model, log = known_voxels.write(tmp_path / "known.onnx"), tmp_path / "log"
-    given = {"model": model, "backend": "onnxruntime", "bag": DRIVE}
+@pytest.fixture
+def heard() -> Iterator[Callable[[], list[Any]]]:
+    with listening(PointCloud2, "/voxels") as messages:
+        yield messages
+
+
+def test_a_bag_becomes_voxels_and_ctrl_c_ends_all_processes(
+    launched: Callable[..., Launched], tmp_path: Path, heard: Callable[[], list[Any]]
+) -> None:
+    given = {"model": known_voxels.write(tmp_path / "known.onnx"), "backend": "onnxruntime", "bag": DRIVE}
     given |= {"image": "/camera/image", "camera_info": "/camera/camera_info"}
-    process = launched(log, *(f"{name}:={value}" for name, value in given.items()))
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not heard:
-            assert time.monotonic() < deadline, log.read_text()
-            assert process.poll() is None, log.read_text()
-            executor.spin_once(timeout_sec=0.05)
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(PATIENCE)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        node.destroy_node()
-        context.try_shutdown()
-    assert heard[0].point_step == 20
-    pids = re.findall(r"process started with pid \[(\d+)\]", log.read_text())
-    assert len(pids) == 2  # the node and the player
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    assert re.search(r"ssz-1\]?: process has finished cleanly", log.read_text())
+    launch = launched(*(f"{name}:={value}" for name, value in given.items()))
+    launch.wait_for(heard)
+    assert heard()[0].point_step == 20
+    assert len(launch.alive) == 2  # the node and the player
+    launch.interrupt()
+    assert launch.alive == set()
+    assert re.search(rf"ssz-1\]?: {ENDED}", launch.output)
 
 
-def test_cells_that_are_none_end_the_launch(tmp_path: Path) -> None:
-    process = launched(tmp_path / "log", "cells:=inside")
-    process.wait(PATIENCE)
-    said = (tmp_path / "log").read_text()
-    assert "parameter cells is 'inside'; expected str of surface, occupied" in said
-    assert "process has died" in said
+def test_cells_that_are_none_end_the_launch(launched: Callable[..., Launched]) -> None:
+    launch = launched("cells:=inside")
+    launch.wait()
+    assert "parameter cells is 'inside'; expected str of surface, occupied" in launch.output
+    assert "process has died" in launch.output

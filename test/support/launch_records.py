@@ -13,11 +13,12 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 ROOT = Path(__file__).resolve().parents[2]
+PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 _RECORD = """#!{python}
-import json, pathlib, sys
+import json, os, pathlib, sys
 argv = sys.argv[1:]
 files = [a for a, before in zip(argv, sys.argv) if before == "--params-file"]
-seen = dict(argv=argv, parameters=[pathlib.Path(f).read_text() for f in files])
+seen = dict(argv=argv, parameters=[pathlib.Path(f).read_text() for f in files], profile=os.environ.get({profile!r}))
 pathlib.Path({folder!r}, pathlib.Path(sys.argv[0]).name + ".json").write_text(json.dumps(seen))
 """
 
@@ -36,6 +37,16 @@ class Prefix:
             (share / name).symlink_to(ROOT / name)
         monkeypatch.setenv("AMENT_PREFIX_PATH", f"{folder}:{os.environ.get('AMENT_PREFIX_PATH', '')}")
         monkeypatch.setenv("PATH", f"{ros2.parent}:{os.environ['PATH']}")
+        monkeypatch.delenv(PROFILE, raising=False)
+
+    @property
+    def program(self) -> str:
+        """A Python program that records its start."""
+        return _RECORD.format(python=sys.executable, folder=str(self.folder), profile=PROFILE)
+
+    def without(self, package: str) -> None:
+        """Take a package out of the ament index."""
+        (self.folder / "share/ament_index/resource_index/packages" / package).unlink()
 
     def _install(self, package: str, executable: str) -> Path:
         index = self.folder / "share/ament_index/resource_index/packages"
@@ -43,7 +54,7 @@ class Prefix:
         (index / package).touch()
         script = self.folder / "lib" / package / executable
         script.parent.mkdir(parents=True)
-        script.write_text(_RECORD.format(python=sys.executable, folder=str(self.folder)))
+        script.write_text(self.program)
         script.chmod(0o755)
         return script
 
@@ -64,3 +75,12 @@ def parameters(started: dict[str, Any]) -> dict[str, Any]:
         for section in yaml.safe_load(text).values():
             merged |= section["ros__parameters"]
     return merged
+
+
+def parameters_of(system: str) -> set[str]:
+    """All that the launch file and the shipped configuration of a system set."""
+    file = ROOT / f"launch/{system}.launch.py"
+    namespace: dict[str, Any] = {"__name__": f"{system}_launch"}
+    exec(compile(file.read_text(), file.name, "exec"), namespace)
+    shipped = parameters({"parameters": [(ROOT / f"config/{system}.yaml").read_text()]})
+    return {*namespace["PARAMETERS"], *shipped}

@@ -4,8 +4,8 @@ import importlib.util
 
 import numpy as np
 import pytest
+from tiny_point_detr3d import TINY
 
-from point_detr3d_ros.contract import Contract
 from voxbox_core.boxes import Axes, Boxes3D
 
 if importlib.util.find_spec("rclpy") is None:
@@ -14,26 +14,7 @@ if importlib.util.find_spec("rclpy") is None:
 
 @pytest.fixture(scope="session")
 def contract():
-    return Contract(
-        x=(-12.8, 12.8),
-        y=(-6.4, 6.4),
-        per_pillar=6,
-        max_pillars=600,
-        pillar_channels=8,
-        stage_channels=(8, 12, 16),
-        stage_layers=(1, 1, 1),
-        neck_channels=8,
-        head_channels=8,
-        max_detections=20,
-        dim=16,
-        heads=2,
-        free_points=2,
-        roi_grid=3,
-        ffn=16,
-        image_width=64,
-        image_height=32,
-        image_channels=(8, 8, 8),
-    )
+    return TINY
 
 
 @pytest.fixture(scope="session")

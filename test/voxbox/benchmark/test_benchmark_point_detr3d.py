@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_point_detr3d import TINY
 
-from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import SYSTEM
 from point_detr3d_ros.student import Student
 from point_detr3d_ros.teacher import Teacher
@@ -23,26 +23,6 @@ from voxbox_core.datasets.rig_folder import RigWriter
 from voxbox_core.runtime import available
 
 EXPORTED = [name for name in available() if name not in ("tensorrt", "torch")]
-SMALL = Contract(
-    x=(-12.8, 12.8),
-    y=(-6.4, 6.4),
-    per_pillar=6,
-    max_pillars=600,
-    pillar_channels=8,
-    stage_channels=(8, 12, 16),
-    stage_layers=(1, 1, 1),
-    neck_channels=8,
-    head_channels=8,
-    max_detections=20,
-    dim=16,
-    heads=2,
-    free_points=2,
-    roi_grid=3,
-    ffn=16,
-    image_width=64,
-    image_height=32,
-    image_channels=(8, 8, 8),
-)
 pytest.importorskip("rclpy")
 
 
@@ -50,9 +30,9 @@ pytest.importorskip("rclpy")
 def student(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("student")
-    weights.save(folder / release.WEIGHTS, Student(SMALL).state_dict(), SMALL.to_json())
+    weights.save(folder / release.WEIGHTS, Student(TINY).state_dict(), TINY.to_json())
     write_student(folder / release.WEIGHTS, folder / release.ONNX)
-    release.seal(folder, SYSTEM, "small", SMALL.to_json())
+    release.seal(folder, SYSTEM, "small", TINY.to_json())
     return folder
 
 
@@ -61,11 +41,11 @@ def assist(tmp_path_factory) -> Path:
     """For PyTorch, which reads no graphs."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("assist")
-    weights.save(folder / release.WEIGHTS, Teacher(SMALL).state_dict(), SMALL.to_json())
+    weights.save(folder / release.WEIGHTS, Teacher(TINY).state_dict(), TINY.to_json())
     for part in ("lidar", "image", "prompt"):
         (folder / part).mkdir()
         (folder / part / release.ONNX).write_bytes(b"no graph")
-        release.seal(folder / part, SYSTEM, part, SMALL.to_json(), f"../{release.WEIGHTS}")
+        release.seal(folder / part, SYSTEM, part, TINY.to_json(), f"../{release.WEIGHTS}")
     return folder
 
 
@@ -98,7 +78,7 @@ def test_a_cloud_is_measured_by_backend_and_by_its_points(student, frame, tmp_pa
         assert all(0 < stage["p50"] <= stage["p90"] for stage in found["stages_ms"].values())
     assert result["engines"][EXPORTED[0]]["ratio"] == {"median": 1, "low": 1, "high": 1}
     few, many = (result["by_points"][count] for count in ("100", "5000"))
-    assert few["pillars"] < many["pillars"] <= SMALL.max_pillars
+    assert few["pillars"] < many["pillars"] <= TINY.max_pillars
     assert few["left_out"] == 0 < many["left_out"]
     assert f"{many['left_out']} points left out" in capsys.readouterr().out
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_point_detr3d import TINY
 
-from point_detr3d_ros.contract import CLASSES, Contract
+from point_detr3d_ros.contract import CLASSES
 from point_detr3d_ros.label_file import read_label_file
 from point_detr3d_ros.student import Student
 from point_detr3d_ros.teacher import Teacher
@@ -23,27 +24,7 @@ from voxbox_core.datasets.bag import Bag, messages, new_bag, write_rig_drive
 from voxbox_core.datasets.bag.types import IMAGE
 from voxbox_core.datasets.rig import RigSample, View
 
-TINY = Contract(
-    x=(-12.8, 12.8),
-    y=(-12.8, 12.8),
-    cell=0.8,
-    per_pillar=6,
-    max_pillars=1000,
-    pillar_channels=8,
-    stage_channels=(8, 12, 16),
-    stage_layers=(1, 1, 1),
-    neck_channels=8,
-    head_channels=8,
-    max_detections=20,
-    dim=16,
-    heads=2,
-    free_points=2,
-    roi_grid=3,
-    ffn=16,
-    image_width=64,
-    image_height=32,
-    image_channels=(8, 8, 8),
-)
+WIDE = replace(TINY, y=(-12.8, 12.8), cell=0.8, max_pillars=1000)
 HEIGHT = 1.7
 AHEAD = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
 FILES = {"video.mp4", "camera.png", "birds_eye.png", "detections.mcap", "metrics.json", "report.html", "labels.jsonl"}
@@ -59,11 +40,11 @@ needs_node = [
 def released(folder: Path, network: torch.nn.Module, parts: tuple[str, ...]) -> str:
     """A release for PyTorch alone: its ONNX files are empty, since it takes half a minute to write them."""
     folder.mkdir()
-    weights.save(folder / WEIGHTS, network.state_dict(), TINY.to_json())
+    weights.save(folder / WEIGHTS, network.state_dict(), WIDE.to_json())
     for part in parts:
         (folder / part).mkdir(exist_ok=True)
         (folder / part / ONNX).write_bytes(b"")
-        seal(folder / part, "point_detr3d", folder.name, TINY.to_json(), f"../{WEIGHTS}" if part else WEIGHTS)
+        seal(folder / part, "point_detr3d", folder.name, WIDE.to_json(), f"../{WEIGHTS}" if part else WEIGHTS)
     return str(folder)
 
 
@@ -72,7 +53,7 @@ def models(tmp_path_factory) -> list[str]:
     """An untrained student; a teacher that answers every click with a box of the class's mean size around it."""
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    student, teacher = Student(TINY), Teacher(TINY)
+    student, teacher = Student(WIDE), Teacher(WIDE)
     with torch.no_grad():
         for layer, bias in ((teacher.decoder.regress[-1], 0.0), (teacher.decoder.classify[-1], 1.0)):
             layer.weight.zero_()

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from tiny_point_detr3d import TINY
 
 from point_detr3d_ros.assist import Assist
 from point_detr3d_ros.contract import Contract
@@ -26,26 +27,6 @@ from voxbox_core.runtime import available
 from voxbox_core.runtime.model import read_manifest
 
 BACKENDS = [name for name in available() if name != "tensorrt"]
-TINY = Contract(
-    x=(-12.8, 12.8),
-    y=(-6.4, 6.4),
-    per_pillar=6,
-    max_pillars=600,
-    pillar_channels=8,
-    stage_channels=(8, 12, 16),
-    stage_layers=(1, 1, 1),
-    neck_channels=8,
-    head_channels=8,
-    max_detections=20,
-    dim=16,
-    heads=2,
-    free_points=2,
-    roi_grid=3,
-    ffn=16,
-    image_width=64,
-    image_height=32,
-    image_channels=(8, 8, 8),
-)
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 LOOKING_AHEAD = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
 

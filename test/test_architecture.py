@@ -22,6 +22,7 @@ MESSAGES = {
 ROS = {"rclpy", "tf2_ros", "message_filters", "lifecycle_msgs", "rcl_interfaces", "launch", "launch_ros"}
 ONE_DOOR = {
     "tensorrt": "voxbox_core/runtime/tensorrt.py",
+    "tensorrt_rtx": "voxbox_core/runtime/tensorrt.py",
     "openvino": "voxbox_core/runtime/openvino.py",
     "onnxruntime": "voxbox_core/runtime/onnxruntime.py",
 }

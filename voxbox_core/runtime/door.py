@@ -7,18 +7,27 @@ from pathlib import Path
 from voxbox_core.errors import InputError
 from voxbox_core.runtime.model import Build, LoadedModel, ModelFile
 
-# In the order `auto` tries them: measured fastest first (docs/deploy.md). Name -> (library it needs, its one file).
+# In the order `auto` tries them: measured fastest first (docs/deploy.md). Name -> (libraries of which it needs one, its
+# one file).
 BACKENDS = {
-    "tensorrt": ("tensorrt", "voxbox_core.runtime.tensorrt"),
-    "openvino": ("openvino", "voxbox_core.runtime.openvino"),
-    "onnxruntime": ("onnxruntime", "voxbox_core.runtime.onnxruntime"),
-    "torch": ("torch", "voxbox_core.runtime.torch"),
+    "tensorrt": (("tensorrt", "tensorrt_rtx"), "voxbox_core.runtime.tensorrt"),
+    "openvino": (("openvino",), "voxbox_core.runtime.openvino"),
+    "onnxruntime": (("onnxruntime",), "voxbox_core.runtime.onnxruntime"),
+    "torch": (("torch",), "voxbox_core.runtime.torch"),
 }
 
 
 def available() -> tuple[str, ...]:
     """The backends whose library is installed, fastest first."""
-    return tuple(name for name, (library, _) in BACKENDS.items() if importlib.util.find_spec(library))
+    return tuple(name for name, (libraries, _) in BACKENDS.items() if any(map(importlib.util.find_spec, libraries)))
+
+
+def usable() -> tuple[str, ...]:
+    """The backends that run here, fastest first: TensorRT needs a driver and a GPU beside its library."""
+    installed = available()
+    if "tensorrt" in installed and not importlib.import_module(BACKENDS["tensorrt"][1]).usable():
+        return tuple(name for name in installed if name != "tensorrt")
+    return installed
 
 
 def open_model(path: Path | str, backend: str = "auto", threads: int = 0, build: Build | None = None) -> LoadedModel:
@@ -30,7 +39,7 @@ def open_model(path: Path | str, backend: str = "auto", threads: int = 0, build:
     Raises InputError when there is no such model or backend, or the engine refuses the file.
     """
     installed = available()
-    chosen = _fastest(installed) if backend == "auto" else backend
+    chosen = _fastest() if backend == "auto" else backend
     if chosen not in BACKENDS:
         raise InputError("backend", repr(backend), f"auto or one of {', '.join(BACKENDS)}", "Choose one of these.")
     if chosen not in installed:
@@ -38,16 +47,16 @@ def open_model(path: Path | str, backend: str = "auto", threads: int = 0, build:
             "backend",
             chosen,
             f"one that is installed here ({', '.join(installed)})",
-            f"Install {BACKENDS[chosen][0]}.",
+            f"Install {' or '.join(BACKENDS[chosen][0])}.",
         )
     module = importlib.import_module(BACKENDS[chosen][1])
     model = ModelFile.find(Path(path))
     return module.load(model, threads, build) if chosen == "torch" else module.load(model, threads)
 
 
-def _fastest(installed: tuple[str, ...]) -> str:
-    """TensorRT needs a GPU beside its library; the others run anywhere."""
-    for name in installed:
-        if name != "tensorrt" or importlib.import_module(BACKENDS[name][1]).usable():
-            return name
-    raise InputError("inference backends", "none installed", f"one of {', '.join(BACKENDS)}", "Install onnxruntime.")
+def _fastest() -> str:
+    found = usable()
+    if not found:
+        what = "inference backends"
+        raise InputError(what, "none installed", f"one of {', '.join(BACKENDS)}", "Install onnxruntime.")
+    return found[0]

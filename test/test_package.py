@@ -89,7 +89,7 @@ def test_colcon_installs_launch_files_configuration_and_models(installed):
     assert (share / "models/tiny/manifest.yaml").is_file()
 
 
-@pytest.mark.parametrize("executable", ["km3d", "point_detr3d", "ssz", "voxbox"])
+@pytest.mark.parametrize("executable", ["build_engine", "km3d", "point_detr3d", "ssz", "voxbox"])
 def test_colcon_installs_the_executables_where_ros2_run_looks(installed, executable):
     script = installed / "lib/voxbox" / executable
     assert script.stat().st_mode & 0o111

@@ -84,7 +84,7 @@ def _nearest(key: EngineKey) -> str:
     """Why there is none: what the engine of this model that is most alike was built for instead."""
     others = [_sidecar(path) for path in sorted(_folder().glob("*.json"))]
     mine = [_differences(other, key) for other in others if other.get("onnx_sha256") == key.onnx_sha256]
-    return f"those in {_folder()} are for others: {min(mine, key=len)}" if mine else f"none in {_folder()}"
+    return f"those in {_folder()} are for others: {min(mine, key=len)}" if mine else f"there is none in {_folder()}"
 
 
 def _differences(sidecar: dict[str, object], key: EngineKey) -> str:

@@ -108,8 +108,8 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
     return LoadedModel(EngineRun(_library(keys[0].engine), engine), facts.metadata, "tensorrt", facts.precision)
 
 
-def build(model: ModelFile, target: str | None = None) -> Path:
-    """Build the model's engine, whether there is one or not; -> where it is kept.
+def build(model: ModelFile, target: str | None = None, anew: bool = False) -> Path:
+    """Build the model's engine where none is kept, or `anew`; -> where it is kept. `progress` tells of it.
 
     target: for tensorrt_rtx, PORTABLE or one of `targets()`, which needs no GPU; None is the GPU of this machine, or
     PORTABLE where there is none. Raises InputError where nothing can be built, or the model is refused.
@@ -128,7 +128,12 @@ def build(model: ModelFile, target: str | None = None) -> Path:
         raise InputError("target", target, f"{PORTABLE}, {', '.join(targets())}", "Choose one of these.")
     facts = onnx_file.read(model.onnx)
     key = _keys(model, facts)[0] if here else _key(model, facts, RTX, target or PORTABLE)
-    return _build(model, facts, key, "it was asked for")
+    found = engine_cache.find(key)
+    if anew or not found.engine:
+        return _build(model, facts, key, "it was asked for" if anew else found.reason)
+    path = engine_cache.path_of(key)
+    progress.listener()(f"the {_named(key)} engine of {model.onnx} is there already: {path}", 1.0)
+    return path
 
 
 # -- which library, which key ----------------------------------------------------------------------------------------

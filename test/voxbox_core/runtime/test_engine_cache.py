@@ -40,7 +40,7 @@ def test_an_engine_of_anything_else_is_not_found(field):
 
 
 def test_after_an_upgrade_it_is_said_what_the_old_engine_is_for():
-    assert "none in" in engine_cache.find(KEY).reason
+    assert "there is none in" in engine_cache.find(KEY).reason
     engine_cache.store(replace(KEY, device="another GPU", engine_version="10.9"), ENGINE)
     engine_cache.store(replace(KEY, engine_version="10.9"), ENGINE)
     reason = engine_cache.find(KEY).reason

@@ -78,9 +78,24 @@ def test_the_engine_is_kept_under_what_it_depends_on(tmp_path, told):
     assert sidecar["device"] == "sm86"
     assert sidecar["precision"] == "fp16"
     assert sidecar["profile"] == "cameras 1 to 6, mostly 4"
-    assert "for sm86, because it was asked for" in told[0][0]
-    assert tensorrt.build(model, "sm86") == path
+    assert "for sm86, because there is none in" in told[0][0]
     assert tensorrt.build(model, "sm89") != path
+
+
+@needs_rtx
+def test_an_engine_that_is_there_is_built_anew_only_when_that_is_asked_for_or_it_is_damaged(tmp_path, told):
+    model = tiny(tmp_path)
+    path = tensorrt.build(model, tensorrt.PORTABLE)
+    told.clear()
+    assert tensorrt.build(model, tensorrt.PORTABLE) == path
+    assert [(what.partition(" is ")[2], done) for what, done in told] == [(f"there already: {path}", 1.0)]
+    tensorrt.build(model, tensorrt.PORTABLE, anew=True)
+    assert "because it was asked for" in told[1][0]
+    told.clear()
+    path.write_bytes(path.read_bytes()[:1000])
+    tensorrt.build(model, tensorrt.PORTABLE)
+    assert f"{path} has 1000 of" in told[0][0]
+    assert path.stat().st_size > 1000
 
 
 @needs_rtx

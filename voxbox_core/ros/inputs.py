@@ -1,18 +1,18 @@
 """A topic the node depends on: subscribed with a QoS that fits its publishers, and able to say why it is silent."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
-from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from voxbox_core.errors import InputError
 from voxbox_core.ros.problems import Problems
+from voxbox_core.ros.subscriptions import Listener, Subscriptions
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Source:
 
 
 class Input:
-    """A subscription to whichever of some sources has a publisher.
+    """A subscription to whichever of some sources has a publisher. `watch` and `destroy` may be called in two threads.
 
+    subscriptions: where to subscribe; `node` looks for publishers.
     name: for people.  sources: in order of preference; the first is subscribed to as long as none has a publisher.
     depth: messages that may wait for the executor.  once: one message is enough, later silence is no trouble.
     optional: no silence is trouble.
@@ -50,8 +51,10 @@ class Input:
         once: bool,
         problems: Problems,
         optional: bool = False,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self._node = node
+        self._subscriptions = subscriptions or Subscriptions(node)
         self.name = name
         self._sources = tuple(sources)
         self._callback = callback
@@ -64,43 +67,45 @@ class Input:
         self._since = time.monotonic()
         self._source = self._sources[0]
         self._reliable = reliability == "reliable"
-        self._subscription: Subscription | None = None
+        self._end: Callable[[], None] | None = None  # of the subscription
+        self._over = False
+        self._lock = threading.Lock()
         self.watch()
 
     def watch(self) -> None:
         """Follow the publishers that come and go: called by a timer of the node."""
         source = next((s for s in self._sources if self._publishers(s)), self._source)
         reliable = self._reliable_for(self._publishers(source))
+        with self._lock:
+            if not self._over:
+                self._follow(source, reliable)
+
+    def _follow(self, source: Source, reliable: bool) -> None:
         fits = (source, reliable) == (self._source, self._reliable)
-        if self._subscription is not None and fits:
+        if self._end is not None and fits:
             return
         self._source, self._reliable = source, reliable
-        if self._subscription is not None:
-            self.destroy()  # the executor may hold it for a moment more, and one topic cannot have two types here
+        if self._end is not None:
+            self._unsubscribe()  # the executor may hold it for a moment more, and one topic cannot have two types here
             return
+        listener = Listener(self._take, self._incompatible)
         try:
-            self._subscription = self._subscribe()
+            self._end = self._subscriptions.open(source.message, source.topic, self._profile(), listener)
         except RuntimeError as error:
             self._problems.report(
                 InputError(f"subscription to {source.topic}", f"refused ({error})", self.describe(), "Will try again.")
             )
 
     def destroy(self) -> None:
-        """Stop listening."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+        """Stop listening, for good."""
+        with self._lock:
+            self._over = True
+            self._unsubscribe()
 
-    def _subscribe(self) -> Subscription:
-        return self._node.create_subscription(
-            self._source.message,
-            self._source.topic,
-            self._take,
-            self._profile(),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._incompatible, use_default_callbacks=False
-            ),
-        )
+    def _unsubscribe(self) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            end()
 
     def describe(self) -> str:
         """What it listens to: topic, type and reliability."""

@@ -65,6 +65,10 @@ class Phases:
         self._told = 0.0
         self._lock = threading.Lock()
 
+    def give_up(self) -> None:
+        """Go on no more, whoever listens."""
+        self.wanted = False
+
     def start(self, name: str, parent: str | None, steps: int) -> None:
         """A phase begins, inside of another or by itself."""
         with self._lock:

@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -236,7 +237,7 @@ def _build(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str) -> Path
         config.set_compute_capability(getattr(trt.ComputeCapability, key.device.upper()), 0)
     phases = progress.Phases(lambda done: tell(what, done))
     config.progress_monitor = monitor = _monitor(trt, phases)
-    engine = builder.build_serialized_network(network, config)
+    engine = _interruptible(lambda: builder.build_serialized_network(network, config), phases)
     del monitor  # not before: the library calls it without keeping it
     if not phases.wanted:
         raise InputError(f"engine of {model.onnx}", "given up half-built", "a whole one", "Begin again.")
@@ -245,6 +246,16 @@ def _build(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str) -> Path
     path = engine_cache.store(key, bytes(engine))
     tell(f"built the {_named(key)} engine of {model.onnx} in {time.monotonic() - begun:.0f} s: {path}", 1.0)
     return path
+
+
+def _interruptible(build: Callable[[], Any], phases: progress.Phases) -> Any:
+    """What `build` makes, in a thread of its own: Ctrl-C would end in one of the library's callbacks, and vanish."""
+    with ThreadPoolExecutor(1, "build") as pool:
+        try:
+            return pool.submit(build).result()
+        except KeyboardInterrupt:
+            phases.give_up()
+            raise
 
 
 def _strongly_typed(trt: Any) -> int:

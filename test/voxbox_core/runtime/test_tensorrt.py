@@ -2,6 +2,9 @@
 
 import importlib.util
 import json
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +131,27 @@ def test_a_build_that_is_given_up_leaves_nothing(tmp_path):
         tensorrt.build(model, tensorrt.PORTABLE)
     assert not list((tmp_path / "cache").rglob("*.engine"))
     assert tensorrt.build(model, tensorrt.PORTABLE).is_file()
+
+
+@needs_rtx
+def test_ctrl_c_ends_a_build(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    heard = []
+
+    def press(what, done):
+        heard.append(done)
+        if done and len(heard) == 2:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.5)  # the main thread takes it
+        return True
+
+    try:
+        with progress.told_to(press), pytest.raises(KeyboardInterrupt):
+            tensorrt.build(tiny(tmp_path), tensorrt.PORTABLE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert 1.0 not in heard
+    assert not list((tmp_path / "cache").rglob("*.engine"))
 
 
 @needs_rtx

@@ -22,6 +22,7 @@ from std_msgs.msg import Header
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.errors import InputError
 from voxbox_core.ros import stamps
+from voxbox_core.ros.building import Building
 from voxbox_core.ros.diagnostics import diagnostics, latency
 from voxbox_core.ros.inputs import Input, Source
 from voxbox_core.ros.latest import Latest
@@ -62,6 +63,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self.counts = Counts()
         self._doing = "unconfigured"
         self._failure: InputError | None = None
+        self.building = Building(self.get_logger())
         self._outputs: list[LifecyclePublisher] = []
         self._inputs: list[Input] = []
         self._worker: Latest[tuple[Any, float]] | None = None
@@ -73,7 +75,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=self._steady)
         self.create_timer(_WATCH_PERIOD, self._watch, clock=self._steady)
-        if self.parameters.autostart:
+        if self.parameters.autostart or self.parameters.build_only:
             self._soon(self._start)
 
     # -- what a system's node implements -----------------------------------------------------------------------------
@@ -194,6 +196,11 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         """Whether the node is finalized, and nothing of it runs any more."""
         return self._doing == "finalized"
 
+    @property
+    def failed_to_build(self) -> bool | None:
+        """Of a node that was to build engines only, when it has ended: whether it could not. None for any other."""
+        return self._failure is not None if self.parameters.build_only and self.finished else None
+
     def _soon(self, step: Callable[[], None]) -> None:
         """Have the executor run a step once, in turn with the transitions that others ask for."""
 
@@ -208,7 +215,10 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
             self.trigger_shutdown()
 
     def _start(self) -> None:
-        if self.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+        configured = self.trigger_configure() is TransitionCallbackReturn.SUCCESS
+        if self.parameters.build_only:
+            self._finish()
+        elif configured:
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -258,7 +268,10 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def _configure(self) -> None:
         self._latency = self.output(DiagnosticArray, "latency", 10)
-        self.load()
+        with self.building.heard():
+            self.load()
+        if self.parameters.build_only:
+            self.building.sum_up(self.facts())
 
     def _activate(self) -> None:
         self.counts = Counts()
@@ -365,7 +378,8 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         if self._failure is not None:
             problems.insert(0, Problem(str(self._failure), Severity.ERROR, 0.0))
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(diagnostics(self.name, stamp, self._doing, self._waiting(), problems, self._values()))
+        doing = self.building.doing or self._doing
+        self._diagnostics.publish(diagnostics(self.name, stamp, doing, self._waiting(), problems, self._values()))
 
     def _values(self) -> dict[str, object]:
         now, processed = time.monotonic(), self.counts.processed

@@ -66,6 +66,7 @@ class NodeParameters:
     """The parameters of every perception node. Raises InputError for values outside of their limits."""
 
     autostart: bool = parameter(True, "configure and activate by itself; false leaves that to a lifecycle manager")
+    build_only: bool = parameter(False, "build the engines that the model needs on this machine, and end")
     reliability: str = parameter(
         "auto",
         "QoS of the subscriptions; auto asks for reliable delivery where every publisher offers it",

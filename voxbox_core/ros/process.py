@@ -25,7 +25,7 @@ _SPIN = 0.2  # s within which a signal is noticed
 def run(make: Callable[[], PerceptionNode[Any]], args: Sequence[str] | None = None) -> int:
     """Spin the node that `make` makes. SIGINT or SIGTERM shut it down in order; a second one ends it at once.
 
-    Returns 0, or 2 when the arguments it was given make no node.
+    Returns 0; 1 when engines were to be built only, and could not; 2 when the arguments it was given make no node.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,14 +42,15 @@ def run(make: Callable[[], PerceptionNode[Any]], args: Sequence[str] | None = No
     # has begun it, which takes the interpreter from the frames: two thirds of a 10 Hz drive were lost.
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    while not stop.is_set():
+    node.building.asked_to_stop = stop.is_set
+    while not stop.is_set() and node.failed_to_build is None:
         spin_once(executor)
     node.finish()
     while not node.finished:
         spin_once(executor)
     node.destroy_node()  # the executor goes with the process: shut down first, it would fail its last callback
     rclpy.shutdown()
-    return 0
+    return int(bool(node.failed_to_build))
 
 
 def leave(status: int) -> NoReturn:

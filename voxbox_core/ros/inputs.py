@@ -29,6 +29,14 @@ class Source:
         return f"{package}/{middle}/{self.message.__name__}"
 
 
+def resolved(node: Node, topic: str) -> str:
+    """The topic after remapping; a transport's suffix follows its base topic, as in image_transport."""
+    if topic.startswith("/"):
+        return node.resolve_topic_name(topic)
+    base, _, transport = topic.partition("/")
+    return "/".join(filter(None, (node.resolve_topic_name(base), transport)))
+
+
 class Input:
     """A subscription to whichever of some sources has a publisher. `watch` and `destroy` may be called in two threads.
 

@@ -1,16 +1,14 @@
 """The lifecycle node that every perception node is: a system adds what it loads, listens to and does with a frame."""
 
-import statistics
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
@@ -22,54 +20,54 @@ from std_msgs.msg import Header
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.errors import InputError
 from voxbox_core.ros import stamps
+from voxbox_core.ros.aside import Aside
 from voxbox_core.ros.building import Building
+from voxbox_core.ros.counts import Counts, Pace
 from voxbox_core.ros.diagnostics import diagnostics, latency
-from voxbox_core.ros.inputs import Input, Source
+from voxbox_core.ros.inputs import Input, Source, resolved
 from voxbox_core.ros.latest import Latest
 from voxbox_core.ros.parameters import NodeParameters, changed, declare, verdict
 from voxbox_core.ros.problems import Problem, Problems, Severity
+from voxbox_core.ros.subscriptions import Subscriptions
 from voxbox_core.ros.transforms import Transforms, axes_seen
 
 P = TypeVar("P", bound=NodeParameters)
+T = TypeVar("T")
 
 _DIAGNOSTICS_PERIOD = 1.0  # s
 _WATCH_PERIOD = 0.2  # s
-_REMEMBERED = 100  # frames whose latency the diagnostics sum up
-
-
-@dataclass
-class Counts:
-    """What became of the frames since the node was activated."""
-
-    received: int = 0
-    processed: int = 0
-    superseded: int = 0  # a newer one came before its turn
-    too_old: int = 0  # beyond max_age on arrival
-    refused: int = 0  # something about it was wrong, or missing
 
 
 class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
-    """One worker thread handles the newest frame; parameters, diagnostics and transitions answer meanwhile.
+    """One worker thread handles the newest frame, and one makes the transitions, in turn; parameters, diagnostics and
+    the state answer meanwhile.
 
     A system's node implements `load`, `unload`, `inputs` and `process`.
     """
 
-    def __init__(self, name: str, kind: type[P], **node_options: Any) -> None:
-        """Raises InputError for parameters that are unknown or out of their limits."""
-        self._transitions = MutuallyExclusiveCallbackGroup()
+    def __init__(
+        self, name: str, kind: type[P], subscriptions: Subscriptions | None = None, **node_options: Any
+    ) -> None:
+        """subscriptions: shared with other nodes of the process; by default its own.
+
+        Raises InputError for parameters that are unknown or out of their limits.
+        """
+        self._lifecycle = ReentrantCallbackGroup()  # the state answers during a transition
         Node.__init__(self, name, automatically_declare_parameters_from_overrides=True, **node_options)
-        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        LifecycleNodeMixin.__init__(self, callback_group=self._lifecycle)
+        self._aside = Aside(self, "transitions")
+        self._aside.answer(self._service_change_state)
+        self._listening = subscriptions or Subscriptions(self)
         self.problems = Problems(self.get_logger())
-        self.counts = Counts()
+        self.counts, self._pace = Counts(), Pace()
         self._doing = "unconfigured"
+        self._finished = False
         self._failure: InputError | None = None
         self.building = Building(self.get_logger())
         self._outputs: list[LifecyclePublisher] = []
         self._inputs: list[Input] = []
         self._worker: Latest[tuple[Any, float]] | None = None
         self._transforms: Transforms | None = None
-        self._totals: deque[float] = deque(maxlen=_REMEMBERED)
-        self._ticked = (time.monotonic(), 0)
         self._declare(kind)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -132,9 +130,13 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
         once: one message is enough, so that later silence is not complained about.  optional: no silence is.
         """
-        resolved = [Source(_resolved(self, topic), message) for topic, message in sources]
-        p = self.parameters
-        return Input(self, name, resolved, callback, p.reliability, p.queue_depth, once, self.problems, optional)
+        known = [Source(resolved(self, topic), message) for topic, message in sources]
+        p, where = self.parameters, self._listening
+        return Input(self, name, known, callback, p.reliability, p.queue_depth, once, self.problems, optional, where)
+
+    def once(self, message: Any, compute: Callable[[Any], T]) -> T:
+        """What a function makes of a message, computed once for all nodes of the process that were given it."""
+        return self._listening.once(message, compute)
 
     def take(self, message: Any) -> None:
         """A frame has arrived."""
@@ -180,7 +182,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def _adopt(self, accepted: list[Parameter]) -> None:
         self.parameters = changed(self.parameters, {p.name: p.value for p in accepted}, self._configured)
-        if self._configured:
+        if self._doing not in ("unconfigured", "loading"):  # what `load` is making reads them later, when active
             self.on_parameters()
         if self._worker is not None:
             self._listen_to_tf()
@@ -194,7 +196,12 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     @property
     def finished(self) -> bool:
         """Whether the node is finalized, and nothing of it runs any more."""
-        return self._doing == "finalized"
+        return self._finished
+
+    def destroy_node(self) -> None:
+        """Let go of the node, its thread for transitions included."""
+        self._aside.close()
+        super().destroy_node()
 
     @property
     def failed_to_build(self) -> bool | None:
@@ -202,17 +209,18 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         return self._failure is not None if self.parameters.build_only and self.finished else None
 
     def _soon(self, step: Callable[[], None]) -> None:
-        """Have the executor run a step once, in turn with the transitions that others ask for."""
+        """Run a step once the executor spins, in turn with the transitions that others ask for."""
 
-        def once() -> None:
+        async def once() -> None:
             timer.cancel()  # not destroyed: the executor may have it in hand again already
-            step()
+            await self._aside.run(step)
 
-        timer = self.create_timer(0.0, once, callback_group=self._transitions, clock=self._steady)
+        timer = self.create_timer(0.0, once, callback_group=self._lifecycle, clock=self._steady)
 
     def _finish(self) -> None:
-        if not self.finished:
+        if self._doing != "finalized":
             self.trigger_shutdown()
+        self._finished = True
 
     def _start(self) -> None:
         configured = self.trigger_configure() is TransitionCallbackReturn.SUCCESS
@@ -274,9 +282,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
             self.building.sum_up(self.facts())
 
     def _activate(self) -> None:
-        self.counts = Counts()
-        self._totals.clear()
-        self._ticked = (time.monotonic(), 0)
+        self.counts, self._pace = Counts(), Pace()
         self._worker = Latest(self._handle, "frames")
         self._listen_to_tf()
         self._inputs = self.inputs()
@@ -331,7 +337,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def _outdated(self, message: Any) -> bool:
         """Whether the frame comes too late; a stamp that cannot be judged is complained about, and kept."""
-        stamp, now = _seconds(message.header.stamp), self._now()
+        stamp, now = stamps.of(message.header.stamp), self._now()
         if doubt := stamps.doubt(stamp, now):
             self.problems.report(doubt)
         late = stamps.too_old(stamp, now, self.parameters.max_age)
@@ -341,9 +347,9 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         return late is not None
 
     def _measure(self, message: Any, stages: dict[str, float]) -> None:
-        self._totals.append(stages["total"])
+        self._pace.took(stages["total"])
         if self._latency.get_subscription_count():
-            age = self._now() - _seconds(message.header.stamp)
+            age = self._now() - stamps.of(message.header.stamp)
             self._latency.publish(latency(self.name, message.header.stamp, {**stages, "age": age}))
 
     def _now(self) -> float:
@@ -382,14 +388,10 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self._diagnostics.publish(diagnostics(self.name, stamp, doing, self._waiting(), problems, self._values()))
 
     def _values(self) -> dict[str, object]:
-        now, processed = time.monotonic(), self.counts.processed
-        (then, before), self._ticked = self._ticked, (now, processed)
         values: dict[str, object] = {
             f"frames {key.replace('_', ' ')}": count for key, count in asdict(self.counts).items()
         }
-        values["frames per second"] = f"{(processed - before) / max(now - then, 1e-6):.1f}"
-        if self._totals:
-            values["latency median ms"] = f"{1e3 * statistics.median(self._totals):.1f}"
+        values |= self._pace.values(self.counts.processed)
         values.update({each.name: each.describe() for each in self._inputs})
         values.update(self.facts())
         values.update({f"count of: {key}": count for key, count in self.problems.counts().items()})
@@ -398,15 +400,3 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def facts(self) -> Mapping[str, object]:
         """More to say in the diagnostics: the model, its backend and precision."""
         return {}
-
-
-def _resolved(node: Node, topic: str) -> str:
-    """The topic after remapping; a transport's suffix follows its base topic, as in image_transport."""
-    if topic.startswith("/"):
-        return node.resolve_topic_name(topic)
-    base, _, transport = topic.partition("/")
-    return "/".join(filter(None, (node.resolve_topic_name(base), transport)))
-
-
-def _seconds(stamp: Any) -> float:
-    return stamps.seconds(stamp.sec, stamp.nanosec)

@@ -1,9 +1,10 @@
-"""A node as a process: it spins until it is asked to stop, and leaves with a status that says how it went."""
+"""Nodes as a process: they spin until they are asked to stop, and leave with a status that says how it went."""
 
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
@@ -12,45 +13,91 @@ from typing import Any, NoReturn
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from voxbox_core.errors import InputError
+from voxbox_core.ros.aside import RCLError  # of an unreadable parameter file, for one
 from voxbox_core.ros.lifecycle import PerceptionNode
 
-RCLError = rclpy_implementation.RCLError  # rclpy has no other name for it: an unreadable parameter file, for one
 _SPIN = 0.2  # s within which a signal is noticed
+_POLL = 0.01  # s
+# s that a thread keeps the interpreter while another wants it. An answer needs it some ten times: with Python's 5 ms it
+# would come 50 ms late while a frame's messages are made.
+SWITCH = 0.0005
 
 
 def run(make: Callable[[], PerceptionNode[Any]], args: Sequence[str] | None = None) -> int:
-    """Spin the node that `make` makes. SIGINT or SIGTERM shut it down in order; a second one ends it at once.
+    """Spin the node that `make` makes, as `run_all`."""
+    return run_all(lambda: [make()], args)
 
+
+def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = None) -> int:
+    """Spin the nodes that `make` makes, each in a thread of its own, so that none holds up another.
+
+    SIGINT or SIGTERM shut them down in order; a second one ends the process at once.
     Returns 0; 1 when engines were to be built only, and could not; 2 when the arguments it was given make no node.
+    Raises what a callback of a node raises.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: _ask(stop, number, _frame))
+    sys.setswitchinterval(SWITCH)
     # rclpy's own handlers would invalidate the context before the node could say goodbye.
     try:
         rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
-        node = make()
+        nodes = make()
     except (InputError, RCLError) as error:
         print(error, file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    # Frames have a thread of their own. rclpy's MultiThreadedExecutor submits a callback again and again until a worker
-    # has begun it, which takes the interpreter from the frames: two thirds of a 10 Hz drive were lost.
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.building.asked_to_stop = stop.is_set
-    while not stop.is_set() and node.failed_to_build is None:
-        spin_once(executor)
-    node.finish()
-    while not node.finished:
-        spin_once(executor)
-    node.destroy_node()  # the executor goes with the process: shut down first, it would fail its last callback
+    spinning = [_Spinning(node, stop) for node in nodes]
+    perception = [node for node in nodes if isinstance(node, PerceptionNode)]
+    for node in perception:
+        node.building.asked_to_stop = stop.is_set
+    while not (stop.wait(_SPIN) or all(node.failed_to_build is not None for node in perception)):
+        pass
+    for node in perception:
+        node.finish()
+    while not all(node.finished for node in perception) and not any(each.error for each in spinning):
+        time.sleep(_POLL)
+    for each in spinning:
+        each.end()
+    for made in nodes:
+        made.destroy_node()  # the executors go with the process: shut down first, they would fail their last callback
     rclpy.shutdown()
-    return int(bool(node.failed_to_build))
+    failures = [each.error for each in spinning if each.error is not None]
+    if failures:
+        raise failures[0]
+    return int(any(node.failed_to_build for node in perception))
+
+
+class _Spinning:
+    """A node that is spun in a thread. What a callback raises stops all, and is kept as `error`."""
+
+    def __init__(self, node: Node, stop: threading.Event) -> None:
+        self.error: Exception | None = None
+        self._stop, self._over = stop, threading.Event()
+        # Frames have a thread of their own. rclpy's MultiThreadedExecutor submits a callback again and again until a
+        # worker has begun it, which takes the interpreter from the frames: two thirds of a 10 Hz drive were lost.
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name=f"spin {node.get_name()}", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """After the callback at hand."""
+        self._over.set()
+        self._executor.wake()
+        self._thread.join()
+
+    def _spin(self) -> None:
+        try:
+            while not self._over.is_set():
+                spin_once(self._executor)
+        except Exception as error:
+            self.error = error
+            self._stop.set()
 
 
 def leave(status: int) -> NoReturn:

@@ -1,5 +1,7 @@
 """How old a frame is, and whether its stamp can be believed."""
 
+from typing import Any
+
 from voxbox_core.errors import InputError
 
 # A frame this far from the node's clock was stamped by another clock; its age says nothing.
@@ -10,6 +12,11 @@ _AHEAD = 0.05  # s that clocks of one vehicle may differ
 def seconds(stamp_sec: int, stamp_nanosec: int) -> float:
     """A ROS stamp in seconds; good to a microsecond."""
     return stamp_sec + 1e-9 * stamp_nanosec
+
+
+def of(stamp: Any) -> float:
+    """A builtin_interfaces/Time in seconds."""
+    return seconds(stamp.sec, stamp.nanosec)
 
 
 def too_old(stamp: float, now: float, max_age: float) -> InputError | None:

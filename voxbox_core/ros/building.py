@@ -35,7 +35,7 @@ class Building:
     def sum_up(self, facts: Mapping[str, object]) -> None:
         """Say what a node that was to build engines only has done. facts: the node's, with its backend."""
         backends = ", ".join(f"{name} {value}" for name, value in facts.items() if name.endswith("backend"))
-        self._logger.info(f"build_only: {self._built} engines were built; {backends}")
+        self._logger.info(f"build_only: engines built: {self._built}; {backends}")
 
     def _hear(self, what: str, done: float) -> bool:
         if done < 1.0:

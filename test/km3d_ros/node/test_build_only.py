@@ -26,7 +26,7 @@ def test_it_ends_well_and_says_so_where_no_engine_is_needed(
 ) -> None:
     assert build(known_model, "onnxruntime") == 0
     captured = capfd.readouterr()
-    assert "build_only: 0 engines were built; backend onnxruntime" in captured.out + captured.err
+    assert "build_only: engines built: 0; backend onnxruntime" in captured.out + captured.err
     assert not rclpy.ok()
 
 

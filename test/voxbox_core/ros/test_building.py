@@ -29,7 +29,7 @@ def test_what_is_built_is_told_until_it_is_done():
     assert log.lines == [
         "building the engine of m: 25%",
         "built the engine of m in 3 s",
-        "build_only: 1 engines were built; backend tensorrt, assist backend torch",
+        "build_only: engines built: 1; backend tensorrt, assist backend torch",
     ]
 
 

@@ -37,6 +37,7 @@ setup(
     entry_points={
         "console_scripts": [
             "voxbox = voxbox.cli:main",
+            "bringup = voxbox.bringup:main",
             "build_engine = voxbox.build_engine:main",
             "km3d = km3d_ros.node:main",
             "point_detr3d = point_detr3d_ros.node:main",

@@ -24,7 +24,7 @@ REQUIREMENTS = ROOT / "requirements"
 MADE_FROM = ("requirements/*.txt", "bare/*.py", "scripts/setup_venv.py", "setup.py", "setup.cfg")
 OLDEST_PYTHON = (3, 10)
 SHARED = ("package.xml", "config", "models")
-EXECUTABLES = ("km3d", "point_detr3d", "ssz", "build_engine")
+EXECUTABLES = ("bringup", "km3d", "point_detr3d", "ssz", "build_engine")
 FROM_ROS = ("rclpy", "launch_ros", "tf2_ros", "vision_msgs.msg", "diagnostic_msgs.msg", "visualization_msgs.msg")
 
 SOURCED, WHEELS, ABSENT = "sourced", "wheels", "absent"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
@@ -30,7 +30,7 @@ class Aside:
 
     def answer(self, service: Service) -> None:
         """Have a service of transitions answered so. One that the state does not have is refused."""
-        service.callback = partial(self._answer, service.callback)
+        service.callback = cast(Any, partial(self._answer, service.callback))  # coroutines too, untold by its type
 
     def close(self) -> None:
         """Let go of the thread, after what it has in hand."""

@@ -19,6 +19,11 @@ PACKAGE = "voxbox"
 DDS_PROFILE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 BAG_DELAY = 5.0  # s in which the node loads its model before rosbag2 begins; voxbox's own player waits for a listener
 
+_RVIZ = {
+    "rviz": ("false", "open RViz"),
+    "rviz_frame": ("", "fixed frame of RViz: the sensor's, or one that tf connects to it; when empty target_frame"),
+}
+
 
 @dataclass(frozen=True)
 class System:
@@ -27,29 +32,28 @@ class System:
     name: of the executable, the node, and its files in config/ and config/rviz/.
     parameters: arguments that become node parameters when they are given, with type and description; target_frame is
     one of them.  topics: those that are remapped, with default and description.
-    shown: topics that RViz subscribes to by the same names.
+    shown: topics that RViz subscribes to by the same names.  nodes: where the executable is of several nodes, their
+    names, each of which can be switched off; RViz is then opened by hand.
     """
 
     name: str
     parameters: Mapping[str, tuple[type, str]]
     topics: Mapping[str, tuple[str, str]]
     shown: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> dict[str, tuple[str, str]]:
         """Default and description of each."""
         return {
+            **{name: ("true", f"whether the node {name} runs: true or false") for name in self.nodes},
             **{name: ("", description) for name, (_, description) in self.parameters.items()},
             **self.topics,
             "namespace": ("", "namespace of the node and its topics"),
             "params_file": (str(_share() / "config" / f"{self.name}.yaml"), "parameters of the node"),
             "bag": ("", "bag to play, on its own clock"),
             "use_sim_time": ("", "true or false; when empty, true with a bag"),
-            "rviz": ("false", "open RViz"),
-            "rviz_frame": (
-                "",
-                "fixed frame of RViz: the sensor's, or one that tf connects to it; when empty target_frame",
-            ),
+            **({} if self.nodes else _RVIZ),
         }
 
 
@@ -69,7 +73,7 @@ def _start(context: LaunchContext, system: System) -> list:
     sim_time = _truth(given["use_sim_time"] or str(bool(bag)))
     if not Path(given["params_file"]).is_file():
         raise ValueError(f"params_file is {given['params_file']!r}; expected a YAML file of parameters")
-    with_rviz = _truth(given["rviz"])
+    with_rviz = "rviz" in given and _truth(given["rviz"])
     if with_rviz:
         get_package_prefix("rviz2")  # raises here, before the node starts: launch would leave the node behind
     actions: list = []
@@ -85,7 +89,10 @@ def _start(context: LaunchContext, system: System) -> list:
 
 
 def _node(system: System, given: Mapping[str, str], sim_time: bool) -> Node:
-    """The detector's."""
+    """The detector's, or the process of several."""
+    names = [name for name in system.nodes if _truth(given[name])]
+    if system.nodes and not names:
+        raise ValueError(f"all of {', '.join(system.nodes)} are false; expected one of them to be true")
     overrides = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind)
         for name, (kind, _) in system.parameters.items()
@@ -94,7 +101,8 @@ def _node(system: System, given: Mapping[str, str], sim_time: bool) -> Node:
     return Node(
         package=PACKAGE,
         executable=system.name,
-        name=system.name,
+        name=None if system.nodes else system.name,  # it would be the name of each
+        arguments=names,
         namespace=given["namespace"],
         parameters=[given["params_file"], {"use_sim_time": sim_time, **overrides}],
         remappings=[(topic, given[topic]) for topic in system.topics],

@@ -18,8 +18,9 @@ from rcl_interfaces.srv import GetParameters
 from voxbox_core.ros.process import SWITCH
 from voxbox_core.runtime import available
 
-LIMIT = 0.05  # s more than with nothing in flight: on a busy computer the question itself waits for a core
-ENOUGH = 5  # answers of each kind
+LIMIT = 0.05  # s
+REST = 0.01  # s: an answer with nothing in flight; a computer that takes longer cannot tell
+FRAMES, ENOUGH = 4, 5  # frames in flight, and the answers of each kind that must come before they end
 SIDE, STEPS = 1200, 12  # of a product of matrices, about 1 s on a busy core
 Drive = Callable[..., Any]  # parameters of the node -> the vehicle of conftest.py
 
@@ -77,24 +78,27 @@ def test_all_services_and_diagnostics_answer_while_a_frame_is_in_flight(
     }
     for question in questions.values():
         car.call(*question)  # all have met
-    never = threading.Event()
-    at_rest = max(
-        float(np.median([_time(lambda question=question: car.call(*question), never) for _ in range(ENOUGH)]))
+    at_rest = [
+        _seconds(lambda question=question: car.call(*question))
         for question in questions.values()
-    )
+        for _ in range(ENOUGH)
+    ]
     car.node._detector.run = watched
     took: dict[str, list[float]] = {name: [] for name in (*questions, "diagnostics")}
-    while min(map(len, took.values())) < ENOUGH:
+    for _ in range(FRAMES):
         begun.clear()
         ended.clear()
         car.show(car.image())
         assert begun.wait(30)
         while not ended.is_set():
             for name, question in questions.items():
-                took[name] += _time(lambda question=question: car.call(*question), ended)
-            took["diagnostics"] += _time(lambda: _diagnose(car), ended)
+                took[name] += _before(ended, lambda question=question: car.call(*question))
+            took["diagnostics"] += _before(ended, lambda: _diagnose(car))
+    assert min(map(len, took.values())) >= ENOUGH, took  # none would come in time if the engine kept the interpreter
+    if np.median(at_rest) > REST:
+        pytest.skip(f"busy computer: with nothing in flight, an answer takes {1e3 * np.median(at_rest):.0f} ms already")
     medians = {name: float(np.median(times)) for name, times in took.items()}
-    assert max(medians.values()) < at_rest + LIMIT, (at_rest, medians)
+    assert max(medians.values()) < LIMIT, medians
 
 
 def test_the_state_and_parameters_answer_while_the_model_loads(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,11 +128,16 @@ def test_a_transition_that_the_state_does_not_have_is_refused_and_the_node_lives
     assert car.state() == "unconfigured"
 
 
-def _time(question: Callable[[], object], ended: threading.Event) -> list[float]:
-    """How long it took, s, when it was over before the frame was."""
+def _seconds(question: Callable[[], object]) -> float:
     begun = time.monotonic()
     question()
-    return [] if ended.is_set() else [time.monotonic() - begun]
+    return time.monotonic() - begun
+
+
+def _before(ended: threading.Event, question: Callable[[], object]) -> list[float]:
+    """How long it took, s, when it was over before the frame was."""
+    seconds = _seconds(question)
+    return [] if ended.is_set() else [seconds]
 
 
 def _diagnose(car: Any) -> None:

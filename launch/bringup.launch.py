@@ -1,0 +1,31 @@
+"""KM3D, Point-DETR3D and SSZ in one process, which receives and decodes an image that two of them want once.
+
+    ros2 launch voxbox bringup.launch.py image:=/cam/image_raw camera_info:=/cam/camera_info points:=/lidar/points
+    ros2 launch voxbox bringup.launch.py image:=/cam/image_raw camera_info:=/cam/camera_info point_detr3d:=false
+
+The nodes configure and activate themselves. `detections`, `markers`, `label_info` and `latency` have the name of their
+node in front. Parameters of one node are written in a copy of config/bringup.yaml, which is given as params_file.
+"""
+
+from launch import LaunchDescription
+
+from voxbox_core.ros.launching import System, described
+
+NODES = ("km3d", "point_detr3d", "ssz")
+# Arguments that become parameters of every node when they are given; their defaults are the nodes' own.
+PARAMETERS = {
+    "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
+    "threads": (int, "CPU threads of each engine; 0 leaves it the choice"),
+}
+TOPICS = {
+    "image": ("image", "topic of the camera: Image or CompressedImage"),
+    "camera_info": ("camera_info", "topic of the camera's calibration"),
+    "points": ("points", "topic of the LiDAR"),
+    "odometry": ("odometry", "topic of the vehicle's odometry, for sweeps"),
+    "clicked_point": ("/clicked_point", "topic of RViz's Publish Point tool"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Called by ros2 launch."""
+    return described(System("bringup", PARAMETERS, TOPICS, nodes=NODES))

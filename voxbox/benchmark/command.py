@@ -8,18 +8,25 @@
   voxbox benchmark point-detr3d                  every backend, clouds of 10k to 1M points, clicks, memory
   voxbox benchmark point-detr3d --parts clicks   the assistant alone: a frame encoded, clicks decoded
   voxbox benchmark ssz                           the graph as trained and as deployed, stages, clouds of voxels
+  voxbox benchmark ssz --parts peers             ours against PyTorch, ONNX Runtime and OpenVINO as users run them
+  voxbox benchmark all --out out/benchmark       peers and scaling of the three released models, with a page and a table
 
 KM3D's and SSZ's image is the first of the bag, Point-DETR3D's cloud one of the street world or of --data. Machines are
-noisy: trust the ratios of one run, not times of different days.
+noisy: trust the ratios of one run, not times of different days. --out DIR leaves benchmark.json, report.html with plots
+and table.md.
 """
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from voxbox.arguments import require_least
 from voxbox.benchmark import km3d, point_detr3d, ssz
 from voxbox.benchmark.options import chosen
+from voxbox.benchmark.peer_engines import ENGINES
 from voxbox.demo.outcome import machine
+from voxbox_core.files import whole_folder
 from voxbox_core.runtime import available
 
 SYSTEMS = {
@@ -29,23 +36,65 @@ SYSTEMS = {
 }
 
 
+ALL = "all"
+_PARTS_OF_ALL = "peers,scaling"
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     systems = parser.add_subparsers(dest="system", required=True, metavar="SYSTEM")
     for name, (system, summary) in SYSTEMS.items():
-        sub = systems.add_parser(
-            name, help=summary, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        sub = systems.add_parser(name, help=summary)
         system.configure(sub)
-        add = sub.add_argument
-        add("--backends", default="", help="comma-separated (default: all that are installed here)")
-        add("--rounds", type=int, default=50, help="times each backend runs (default: %(default)s)")
-        add("--threads", type=int, default=0, help="CPU threads of the engine; 0 leaves it the choice")
+        _configure_shared(sub)
+    _configure_shared(systems.add_parser(ALL, help="peers and scaling of all three, as released"))
+
+
+def _configure_shared(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--backends", default="", help="comma-separated, the first is ours (default: all that are installed here)")
+    add("--peers", default=",".join(ENGINES), help="whom ours is held against (default: %(default)s)")
+    add("--rounds", type=int, default=50, help="times each backend runs (default: %(default)s)")
+    add("--threads", type=int, default=0, help="CPU threads of the engine; 0 leaves it the choice")
+    add("--out", type=Path, metavar="DIR", help="folder for a page, a table and the numbers; a former one is replaced")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns machine facts and the result of each part. Raises InputError for unknown parts and backends."""
+    """Returns machine facts and the result of each part; of all systems, by name under `systems`.
+
+    Raises InputError for unknown parts, backends and peers.
+    """
     require_least(args, rounds=1, threads=0)
+    args.peers = chosen(args.peers, tuple(ENGINES), "--peers")
+    facts = {"machine": machine()}
+    if args.out is None:
+        systems = _measured(args)
+    else:
+        from voxbox.benchmark import publish  # matplotlib, which the rest can do without
+
+        with whole_folder(args.out, publish.RESULT) as folder:
+            systems = _measured(args)
+            publish.write(folder, facts | {"systems": systems})
+        print(args.out / publish.REPORT)
+    return facts | ({"systems": systems} if args.system == ALL else {"system": args.system, **systems[args.system]})
+
+
+def _measured(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """By system."""
     installed = tuple(name for name in available() if name != "tensorrt")
     backends = chosen(args.backends, installed, "--backends") if args.backends else installed
-    measured = SYSTEMS[args.system][0].measure(args, backends)
-    return {"system": args.system, "model": args.model, "machine": machine()} | measured
+    if args.system == ALL:
+        return {name: _of_system(name, _usual(name, args), backends) for name in SYSTEMS}
+    return {args.system: _of_system(args.system, args, backends)}
+
+
+def _of_system(name: str, args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any]:
+    measured: Mapping[str, Any] = SYSTEMS[name][0].measure(args, backends)
+    return {"model": args.model, **measured}
+
+
+def _usual(name: str, args: argparse.Namespace) -> argparse.Namespace:
+    """A system's own options at their defaults, with those that all share as given."""
+    parser = argparse.ArgumentParser()
+    SYSTEMS[name][0].configure(parser)
+    return parser.parse_args(["--parts", _PARTS_OF_ALL], argparse.Namespace(**vars(args)))

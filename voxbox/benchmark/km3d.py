@@ -1,4 +1,4 @@
-"""`voxbox benchmark km3d`: the detector by backend, the node over DDS, what DDS delivers, cuts of the graph."""
+"""`voxbox benchmark km3d`: the detector by backend, the node over DDS, what DDS delivers, cuts of the graph, peers."""
 
 import argparse
 import math
@@ -17,7 +17,7 @@ from voxbox_core.datasets.sample import Sample
 from voxbox_core.ros.models import model_path
 
 USUAL = ("engines", "node", "delivery")
-PARTS = (*USUAL, "graph")
+PARTS = (*USUAL, "graph", "peers", "scaling")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
     result: dict[str, Any] = {}
     if "engines" in parts:
         model = model_path(args.model)
-        result["engines"] = engines.measure(model, backends, _first(args.bag), args.rounds, args.threads)
+        result["engines"] = engines.measure(model, backends, first_samples(args.bag, 1)[0], args.rounds, args.threads)
         print(engines.table(result["engines"]))
     if "node" in parts:
         result["node"] = _node(args, backends)
@@ -44,6 +44,10 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
         result["delivery"] = _delivery(args)
     if "graph" in parts:
         result["graph"] = _graph(args, backends)
+    if "peers" in parts:
+        result["peers"] = _peers(args, backends[0])
+    if "scaling" in parts:
+        result["scaling"] = _scaling(args, backends[0])
     return result
 
 
@@ -77,6 +81,24 @@ def _graph(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any
     return found
 
 
+def _peers(args: argparse.Namespace, backend: str) -> dict[str, Any]:
+    from voxbox.benchmark import peers, plain_km3d
+
+    seen, model = first_samples(args.bag, peers.COMPARED), model_path(args.model)
+    found = peers.measure(plain_km3d.SYSTEM, model, seen, backend, args.peers, args.rounds, args.threads)
+    print(peers.table(found))
+    return found
+
+
+def _scaling(args: argparse.Namespace, backend: str) -> dict[str, Any]:
+    from voxbox.benchmark import plain_km3d, scaling
+
+    what = plain_km3d.SYSTEM, model_path(args.model), first_samples(args.bag, 1)[0], backend, args.peers, args.rounds
+    found = {"image": scaling.by_image(*what, args.threads), "threads": scaling.by_threads(*what)}
+    print("\n".join(map(scaling.table, found.values())))
+    return found
+
+
 def _rates(text: str) -> list[float]:
     try:
         rates = [float(word) for word in text.split(",")]
@@ -87,6 +109,7 @@ def _rates(text: str) -> list[float]:
     return rates
 
 
-def _first(path: Path) -> Sample:
+def first_samples(path: Path, count: int) -> list[Sample]:
+    """The first images of a bag, with their cameras."""
     with Bag(path) as bag:
-        return next(samples(bag, find_topics(bag), limit=1))
+        return list(samples(bag, find_topics(bag), limit=count))

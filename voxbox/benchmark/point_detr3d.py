@@ -1,6 +1,7 @@
-"""`voxbox benchmark point-detr3d`: a cloud by stage, backend and number of points; clicks; memory."""
+"""`voxbox benchmark point-detr3d`: a cloud by stage, backend and number of points; clicks; memory; peers."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,18 @@ from voxbox.benchmark import clicks, cloud_stages, memory
 from voxbox.benchmark.options import chosen
 from voxbox.benchmark.processes import in_own_process
 from voxbox.export.lidar_frames import lidar_frames
+from voxbox_core.datasets.rig import RigSample
 from voxbox_core.ros.models import model_path
 
-PARTS = ("engines", "points", "clicks", "memory")
+USUAL = ("engines", "points", "clicks", "memory")
+PARTS = (*USUAL, "peers", "scaling")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", default="point-detr3d-street", help="the detector: released name or folder (default: %(default)s)")
     add("--assist", default="point-detr3d-street-assist", help="what answers clicks, likewise (default: %(default)s)")
-    add("--parts", default=",".join(PARTS), help="comma-separated (default: %(default)s)")
+    add("--parts", default=",".join(USUAL), help=f"of {','.join(PARTS)} (default: %(default)s)")
     add(
         "--data",
         type=Path,
@@ -31,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any]:
     """The result of each part. Raises InputError for unknown parts, models and data."""
     parts = chosen(args.parts, PARTS, "--parts")
-    require_ros()  # a cloud's way ends with a message
+    if {"engines", "points"} & set(parts):
+        require_ros()  # a cloud's way ends with a message
     models = {"detector": model_path(args.model)} if {"engines", "points", "memory"} & set(parts) else {}
     if {"clicks", "memory"} & set(parts):
         models["assist"] = model_path(args.assist)
@@ -55,7 +59,38 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
             for backend in backends
         ]
         print(memory.table(result["memory"]))
+    if "peers" in parts:
+        result["peers"] = _peers(args, backends[0])
+    if "scaling" in parts:
+        result["scaling"] = _scaling(args, backends, sample)
     return result
+
+
+def _peers(args: argparse.Namespace, backend: str) -> dict[str, Any]:
+    from voxbox.benchmark import peers, plain_point_detr3d
+
+    frames, model = lidar_frames(args.data, peers.COMPARED), model_path(args.model)
+    found = peers.measure(plain_point_detr3d.SYSTEM, model, frames, backend, args.peers, args.rounds, args.threads)
+    print(peers.table(found))
+    return found
+
+
+def _scaling(args: argparse.Namespace, backends: Sequence[str], sample: RigSample) -> dict[str, Any]:
+    from voxbox.benchmark import plain_point_detr3d, scaling
+
+    system, model, rounds = plain_point_detr3d.SYSTEM, model_path(args.model), args.rounds
+    clouds = {
+        f"{count:,}": RigSample(sample.name, cloud_stages.resized(sample.points, count), sample.height)
+        for count in args.points
+    }
+    points = {label: scaling.Point(model, cloud, args.threads) for label, cloud in clouds.items()}
+    found = {
+        "points": scaling.sweep(system, "points", points, backends[0], args.peers, rounds),
+        "cameras": scaling.by_cameras(model_path(args.assist), backends, sample, rounds, args.threads),
+        "threads": scaling.by_threads(system, model, sample, backends[0], args.peers, rounds),
+    }
+    print("\n".join(map(scaling.table, found.values())))
+    return found
 
 
 def _counts(text: str) -> list[int]:

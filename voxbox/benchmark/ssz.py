@@ -1,4 +1,5 @@
-"""`voxbox benchmark ssz`: the deployed graph against the trained one, an image by stage, what showing voxels costs."""
+"""`voxbox benchmark ssz`: the deployed graph against the trained one, an image by stage, what showing voxels costs,
+and peers."""
 
 import argparse
 from pathlib import Path
@@ -6,21 +7,21 @@ from typing import Any
 
 from ssz_ros.contract import PRESETS
 from voxbox.bag.command import require_ros
-from voxbox.bag.samples import samples
 from voxbox.benchmark import voxel_forms, voxel_stages
+from voxbox.benchmark.km3d import first_samples
 from voxbox.benchmark.options import chosen
 from voxbox.demo.drives import SHIPPED_DRIVE
-from voxbox_core.datasets.bag import Bag, find_topics
 from voxbox_core.ros.models import model_path
 
-PARTS = ("forms", "stages", "voxels")
+USUAL = ("forms", "stages", "voxels")
+PARTS = (*USUAL, "peers", "scaling")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("bag", nargs="?", type=Path, default=SHIPPED_DRIVE, help="ROS 2 bag (default: the shipped street drive)")
     add("--model", default="ssz-street", help="released model's name, folder or .onnx file (default: %(default)s)")
-    add("--parts", default=",".join(PARTS), help="comma-separated (default: %(default)s)")
+    add("--parts", default=",".join(USUAL), help=f"of {','.join(PARTS)} (default: %(default)s)")
     add(
         "--presets",
         default="street,ssz-street",
@@ -43,16 +44,41 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
             result["forms"][name] = found
             print(voxel_forms.table(name, found))
     if "stages" in parts:
-        with Bag(args.bag) as bag:
-            sample = next(samples(bag, find_topics(bag), limit=1))
-        model = model_path(args.model)
+        sample, model = first_samples(args.bag, 1)[0], model_path(args.model)
         found = voxel_stages.by_backend(model, backends, sample.image, sample.camera, args.rounds, args.threads)
         result["stages"] = found
         print(f"an image of {sample.camera.width}x{sample.camera.height}\n" + voxel_stages.backend_table(found))
     if "voxels" in parts:
         result["voxels"] = voxel_stages.by_count(args.voxels, args.rounds)
         print(voxel_stages.count_table(result["voxels"]))
+    if "peers" in parts:
+        result["peers"] = _peers(args, backends[0])
+    if "scaling" in parts:
+        result["scaling"] = _scaling(args, backends[0])
     return result
+
+
+def _peers(args: argparse.Namespace, backend: str) -> dict[str, Any]:
+    from voxbox.benchmark import peers, plain_ssz
+
+    seen, model = first_samples(args.bag, peers.COMPARED), model_path(args.model)
+    found = peers.measure(plain_ssz.SYSTEM, model, seen, backend, args.peers, args.rounds, args.threads)
+    print(peers.table(found))
+    return found
+
+
+def _scaling(args: argparse.Namespace, backend: str) -> dict[str, Any]:
+    from voxbox.benchmark import plain_ssz, scaling
+
+    sample, settings = first_samples(args.bag, 1)[0], (backend, args.peers, args.rounds)
+    what = plain_ssz.SYSTEM, model_path(args.model), sample, *settings
+    found = {
+        "image": scaling.by_image(*what, args.threads),
+        "voxels": scaling.by_grid(sample, *settings, args.threads),
+        "threads": scaling.by_threads(*what),
+    }
+    print("\n".join(map(scaling.table, found.values())))
+    return found
 
 
 def _counts(text: str) -> list[int]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,14 @@ def _listed(text: str) -> list[str]:
 
 
 class CameraStream:
-    """The last images and calibrations of a camera. Messages come in one thread, looks are taken in another."""
+    """The last images and calibrations of a camera. Messages come in one thread, looks are taken in another.
 
-    def __init__(self, topics: CameraTopics) -> None:
+    read: makes a picture (H, W, 3) of a message.
+    """
+
+    def __init__(self, topics: CameraTopics, read: Callable[[Any], np.ndarray] = read_image) -> None:
         self.topics = topics
+        self._read = read
         self.skew: float | None = None  # s, of the last look
         self.calibrations = Calibrations()
         self._images: deque[Any] = deque(maxlen=_KEPT)
@@ -99,7 +103,7 @@ class CameraStream:
         if calibration is None:
             topic = self.topics.camera_info
             raise InputError(f"camera_info of {self.name}", "missing", f"one on {topic}", "The camera is left out.")
-        image = read_image(message)
+        image = self._read(message)
         key = (calibration, image.shape[:2], unrectified)
         if self._view is None or self._view[0] != key:
             scaled = fitted(calibration, image.shape[1], image.shape[0])

@@ -18,6 +18,7 @@ from visualization_msgs.msg import MarkerArray
 
 from msgs.boxes import detection_array, label_info
 from msgs.clouds import Intensity, read_cloud
+from msgs.images import read_image
 from msgs.markers import Markers
 from msgs.prompts import Click, identified, read_click, read_prompts
 from point_detr3d_ros import label_file
@@ -70,7 +71,7 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
     def load(self) -> None:
         """The detectors of the mode, and the topics that tell of their boxes."""
         p = self.parameters
-        self._streams = [CameraStream(topics) for topics in camera_topics(p.images, p.camera_infos)]
+        self._streams = [CameraStream(topics, self._read) for topics in camera_topics(p.images, p.camera_infos)]
         if len(self._streams) > CAMERAS:
             raise InputError(
                 "parameter images", f"{len(self._streams)} topics", f"at most {CAMERAS}", "Leave some out."
@@ -272,6 +273,9 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
             except InputError as error:
                 self.problems.report(error)
         return views
+
+    def _read(self, message: Any) -> np.ndarray:
+        return self.once(message, read_image)
 
     def _camera_from_lidar(self, camera: Any, lidar: Any) -> np.ndarray:
         """(4, 4), from the LiDAR at the cloud's stamp to the camera at the image's, where a fixed frame allows it."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from km3d_ros.contract import INPUT_TO_GRID, Contract
 from voxbox_core.boxes import Boxes3D, apart
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
-from voxbox_core.image import compose, invert, letterbox, warp
-from voxbox_core.runtime import DeployedModule, Run, open_model
+from voxbox_core.image import Picture, compose, invert, letterbox, require_seen_by, warp
+from voxbox_core.runtime import DeployedModule, OnDevice, Run, open_model
 
 SYSTEM = "km3d"
 # Two cars do not stand in one place: what overlaps more, from above, was found twice, as a car behind another often is.
@@ -23,12 +24,14 @@ class KM3D:
 
     contract: of the model.  run: its deployed graph, by any backend.
     score_threshold: least score of a box, 0..1; None takes the contract's, class by class.
+    device: where `run` computes, None for host memory; images may be there already.
     stages: seconds of the last call in preprocess, inference and postprocess.
     """
 
     def __init__(self, contract: Contract, run: Run, score_threshold: float | None = None) -> None:
         self.contract = contract
         self.run = run
+        self.device: OnDevice | None = None
         self.score_threshold = score_threshold
         self.backend = self.precision = "unknown"
         self.stages: dict[str, float] = {}
@@ -46,12 +49,12 @@ class KM3D:
         if system != SYSTEM:
             raise InputError(f"system of {model}", system, SYSTEM, "Give a model exported with `voxbox export km3d`.")
         detector = cls(Contract.from_json(loaded.metadata.get("contract", "")), loaded.run, score_threshold)
-        detector.backend, detector.precision = loaded.backend, loaded.precision
+        detector.backend, detector.precision, detector.device = loaded.backend, loaded.precision, loaded.device
         apart(Boxes3D.empty(detector.contract.classes), SAME_PLACE)  # compiled now, not at the first image
         return detector
 
-    def __call__(self, image: np.ndarray, camera: Camera) -> Boxes3D:
-        """image: (H, W, 3) uint8 RGB, rectified.  camera: of this image.
+    def __call__(self, image: Picture, camera: Camera) -> Boxes3D:
+        """image: (H, W, 3) uint8 RGB, rectified, an array or a tensor on the device.  camera: of this image.
 
         Returns boxes in the camera's optical frame, best first, with 2D boxes clipped to the image.
         Raises InputError when the image and the camera do not belong together.
@@ -69,15 +72,11 @@ class KM3D:
         }
         return boxes
 
-    def preprocess(self, image: np.ndarray, camera: Camera) -> dict[str, np.ndarray]:
-        """The inputs of the deployed graph (`network.Deployed`)."""
-        if image.dtype != np.uint8 or image.shape != (camera.height, camera.width, 3):
-            raise InputError(
-                "image",
-                f"{image.dtype} {image.shape}",
-                f"uint8 ({camera.height}, {camera.width}, 3) as its camera says",
-                "Give the 8-bit RGB image that the camera calibration belongs to.",
-            )
+    def preprocess(self, image: Picture, camera: Camera) -> dict[str, Any]:
+        """The inputs of the deployed graph (`network.Deployed`), the image where `run` computes."""
+        require_seen_by(camera, image)
+        if self.device is not None:
+            image = self.device.upload("image", image)
         width, height = self.contract.input_width, self.contract.input_height
         affine = letterbox(camera.width, camera.height, width, height)
         return {
@@ -117,4 +116,5 @@ def load_deployed(file: Path) -> DeployedModule:
     network = KM3DNet(Contract.from_json(stored.contract))
     weights.load_into(network, stored)
     metadata = {"system": SYSTEM, "contract": network.contract.to_json()}
-    return DeployedModule(Deployed(network).eval(), Deployed.OUTPUTS, metadata)
+    module = Deployed(network).eval()
+    return DeployedModule(module, Deployed.OUTPUTS, metadata, dict(zip(Deployed.INPUTS, module.example())))

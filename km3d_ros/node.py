@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -21,6 +20,7 @@ from msgs.markers import Markers
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.camera import Camera
 from voxbox_core.draw import COLOURS, draw_boxes
+from voxbox_core.image import Picture, on_host
 from voxbox_core.ros.inputs import Input
 from voxbox_core.ros.lifecycle import PerceptionNode
 from voxbox_core.ros.models import model_path
@@ -112,7 +112,7 @@ class Km3dNode(PerceptionNode[Parameters]):
         """One image -> boxes on their topics; what only eyes need comes after what a planner waits for."""
         assert self._detector is not None
         begun = time.perf_counter()
-        image = read_image(message)
+        image = read_image(message, self._detector.device)
         view = self._view.require(
             image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
         )
@@ -152,10 +152,10 @@ class Km3dNode(PerceptionNode[Parameters]):
         if self._markers_out.get_subscription_count():
             self._markers_out.publish(self._markers.of(boxes, header))
 
-    def _publish_overlay(self, image: np.ndarray, boxes: Boxes3D, camera: Camera, header: Any) -> None:
+    def _publish_overlay(self, image: Picture, boxes: Boxes3D, camera: Camera, header: Any) -> None:
         if self._overlay_out.get_subscription_count():
             captions = [f"{name} {score:.2f}" for name, score in zip(boxes.names(), boxes.score)]
-            self._overlay_out.publish(image_message(draw_boxes(image, boxes, camera, captions), header))
+            self._overlay_out.publish(image_message(draw_boxes(on_host(image), boxes, camera, captions), header))
 
     def _tell_labels(self) -> None:
         assert self._detector is not None

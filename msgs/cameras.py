@@ -9,6 +9,7 @@ import numpy as np
 
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
+from voxbox_core.image import Picture, Remap
 
 # What to do when camera_info tells of lens distortion (see `rectified`).
 UNRECTIFIED = ("undistort", "refuse", "rectified")
@@ -19,7 +20,7 @@ _MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant
 _KEPT = 128  # calibrations: more than images can wait in a subscription (queue_depth)
 _ASPECT_TOLERANCE = 0.01  # relative difference of the two scales that is still rounding, not another crop
 
-Rectify = Callable[[np.ndarray], np.ndarray]
+Rectify = Callable[[Picture], Picture]
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ def fitted(calibration: Calibration, width: int, height: int) -> Calibration:
 
 
 def rectified(calibration: Calibration, unrectified: str = "undistort") -> tuple[Camera, Rectify]:
-    """The camera of the rectified image, and the function that makes that image (H, W, 3) from the one taken.
+    """The camera of the rectified image, and the function that makes that image (H, W, 3) from the one taken, be it an
+    array or a tensor.
 
     unrectified: for a distorted calibration, `undistort` the image, `refuse` it, or take it as `rectified` already
     (image_proc's image_rect comes with the camera_info of the raw image). Raises InputError on refusal and for
@@ -200,4 +202,4 @@ def rectified(calibration: Calibration, unrectified: str = "undistort") -> tuple
     lens, rotation = np.reshape(calibration.lens, (3, 3)), np.reshape(calibration.rotation, (3, 3))
     size = (calibration.width, calibration.height)
     maps = undistort_map(lens, distortion, rotation, camera.intrinsics, size, cv2.CV_16SC2)
-    return camera, lambda image: cv2.remap(image, *maps, cv2.INTER_LINEAR)
+    return camera, Remap(*maps)

@@ -1,7 +1,8 @@
 """Image and CompressedImage messages -> RGB arrays, and back.
 
 Reading is duck-typed: rclpy messages and those that `rosbags` reads from a file are alike. Nothing is copied that
-need not be: an rgb8 image is a view of the message's bytes.
+need not be: an rgb8 image is a view of the message's bytes. Where an engine has memory of its own, the bytes are copied
+there as they are, and become colours there.
 """
 
 import array
@@ -11,6 +12,8 @@ import cv2
 import numpy as np
 
 from voxbox_core.errors import InputError
+from voxbox_core.image import Picture
+from voxbox_core.runtime import OnDevice
 
 # Encodings made of whole pixels: name -> (bytes per pixel, OpenCV's conversion to RGB, None where it is RGB already).
 # Bayer names tell the first two pixels of the first two rows, as in ROS (OpenCV's older names tell another place).
@@ -41,25 +44,43 @@ _ENDINGS = {"jpeg": b"\xff\xd9", "jpg": b"\xff\xd9", "png": b"IEND"}
 _TAIL = 1024  # bytes at the end in which to look for it: some cameras pad
 
 
-def read_image(message: Any) -> np.ndarray:
+def read_image(message: Any, device: OnDevice | None = None) -> Picture:
     """An Image or CompressedImage -> (H, W, 3) uint8 RGB, read-only where it is a view of the message.
 
+    device: of the engine that the image is for; the picture is then a tensor there. Compressed ones are decoded here.
     Raises InputError for encodings and formats it does not know, and data that do not fit their description.
     """
-    return _decompress(message) if hasattr(message, "format") else _unpack(message)
+    if hasattr(message, "format"):
+        pixels, encoding = _decompress(message)
+    else:
+        pixels, encoding = _unpack(message), str(message.encoding)
+    big_endian = bool(getattr(message, "is_bigendian", False))
+    if device is None:
+        return _rgb(pixels, encoding, big_endian)
+    from voxbox_core import device_image  # PyTorch: a node that runs another engine is lighter without
+
+    return device_image.rgb(device.upload("image", pixels), encoding, big_endian)
+
+
+def _rgb(pixels: np.ndarray, encoding: str, big_endian: bool) -> np.ndarray:
+    """Pixels as they are, in one of ENCODINGS, -> (H, W, 3) uint8 RGB. Its twin is `device_image.rgb`."""
+    if encoding in _TWO_PLANES:
+        return cv2.cvtColor(pixels, _TWO_PLANES[encoding])
+    if encoding == "mono16":
+        return cv2.cvtColor(_high_byte(pixels, big_endian), cv2.COLOR_GRAY2RGB)
+    conversion = _PACKED[encoding][1]
+    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
 
 
 def _unpack(message: Any) -> np.ndarray:
+    """A message's pixels as they are, without row padding: a view."""
     encoding = str(message.encoding)
     if encoding in _PACKED:
-        size, conversion = _PACKED[encoding]
-        pixels = _rows(message, size, lines=message.height)
-        return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+        return _rows(message, _PACKED[encoding][0], lines=message.height)
     if encoding in _TWO_PLANES:
-        planes = _rows(message, 1, lines=message.height * 3 // 2)
-        return cv2.cvtColor(planes, _TWO_PLANES[encoding])
+        return _rows(message, 1, lines=message.height * 3 // 2)
     if encoding == "mono16":
-        return cv2.cvtColor(_high_byte(message), cv2.COLOR_GRAY2RGB)
+        return _rows(message, 2, lines=message.height)
     raise InputError("image encoding", repr(encoding), f"one of {', '.join(ENCODINGS)}", "Convert the image to one.")
 
 
@@ -87,15 +108,15 @@ def _rows(message: Any, pixel: int, lines: int) -> np.ndarray:
     return packed if pixel == 1 else packed.reshape(lines, width, pixel)
 
 
-def _high_byte(message: Any) -> np.ndarray:
-    """mono16 (H, W) -> uint8, full scale to full scale."""
-    order = ">u2" if message.is_bigendian else "<u2"
-    pairs = _rows(message, 2, lines=message.height)
+def _high_byte(pairs: np.ndarray, big_endian: bool) -> np.ndarray:
+    """mono16 (H, W, 2) -> uint8 (H, W), full scale to full scale."""
+    order = ">u2" if big_endian else "<u2"
     wide = np.ascontiguousarray(pairs).view(order)[..., 0].astype(np.uint16, copy=False)
     return cv2.convertScaleAbs(wide, alpha=255 / 65535)
 
 
-def _decompress(message: Any) -> np.ndarray:
+def _decompress(message: Any) -> tuple[np.ndarray, str]:
+    """A compressed image's pixels, and their encoding: rgb8 or bgr8."""
     name = str(message.format)
     codec = _codec(name)
     data = np.frombuffer(message.data, np.uint8)
@@ -110,7 +131,7 @@ def _decompress(message: Any) -> np.ndarray:
             "Check the camera driver and the network.",
         )
     # image_transport compresses colours as bgr8 and says so when it did otherwise ("bgr8; jpeg compressed rgb8").
-    return image if name.rstrip().endswith("compressed rgb8") else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image, "rgb8" if name.rstrip().endswith("compressed rgb8") else "bgr8"
 
 
 def _codec(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from point_detr3d_ros.contract import SIZE_RANGE, Contract
 from voxbox_core.boxes import Axes, Boxes3D, apart
 from voxbox_core.cloud import FEATURES, Pillars, pillars
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import DeployedModule, LoadedModel, Run, open_model
+from voxbox_core.runtime import DeployedModule, LoadedModel, OnDevice, Run, open_model
 
 SYSTEM = "point_detr3d"
 # Two objects do not stand in one place: what overlaps more, from above, was found twice, also by another class's name.
@@ -31,12 +32,14 @@ class PointDETR3D:
 
     contract: of the model.  run: its deployed graph, by any backend.
     score_threshold: least score of a box, 0..1; None takes the contract's, class by class.
+    device: where `run` computes, None for host memory; points may be there already.
     stages: seconds of the last call in pillars, inference and postprocess.  overflow: of the last call.
     """
 
     def __init__(self, contract: Contract, run: Run, score_threshold: float | None = None) -> None:
         self.contract = contract
         self.run = run
+        self.device: OnDevice | None = None
         self.score_threshold = score_threshold
         self.backend = self.precision = "unknown"
         self.stages: dict[str, float] = {}
@@ -55,17 +58,20 @@ class PointDETR3D:
         """
         loaded = open_model(model, backend, threads, build=load_deployed)
         detector = cls(contract_of(loaded, model), loaded.run, score_threshold)
-        detector.backend, detector.precision = loaded.backend, loaded.precision
+        detector.backend, detector.precision, detector.device = loaded.backend, loaded.precision, loaded.device
         detector(np.ones((1, 5), np.float32), 0.0)  # compiled and warm now, not at the first cloud
         return detector
 
-    def __call__(self, points: np.ndarray, height: float) -> Boxes3D:
-        """points: (P, 5) float32 x y z intensity age in the LiDAR frame (z up), m, 0..1, s; those with NaN are ignored.
+    def __call__(self, points: Any, height: float) -> Boxes3D:
+        """points: (P, 5) float32 x y z intensity age in the LiDAR frame (z up), m, 0..1, s; those with NaN are ignored;
+        an array, or a tensor on the device.
         height: of the LiDAR's origin above the ground, m.
 
         Returns boxes in the LiDAR frame, best first. Raises InputError for points or a height of another form.
         """
         start = perf_counter()
+        if self.device is not None:
+            points = self.device.upload("points", points)
         standing = grounded_pillars(points, height, self.contract)
         self.overflow = Overflow(standing.overflow_pillars, standing.overflow_points)
         inputs = graph_inputs(standing)
@@ -112,21 +118,23 @@ def contract_of(loaded: LoadedModel, model: Path | str) -> Contract:
     return Contract.from_json(loaded.metadata.get("contract", ""))
 
 
-def grounded_pillars(points: np.ndarray, height: float, contract: Contract) -> Pillars:
-    """Points (P, 5) of the LiDAR frame -> pillars of the network frame, where ground is at z = 0.
+def grounded_pillars(points: Any, height: float, contract: Contract) -> Pillars:
+    """Points (P, 5) of the LiDAR frame -> pillars of the network frame, where ground is at z = 0; tensors of a tensor.
 
     Raises InputError for points or a height of another form.
     """
     if points.ndim != 2 or points.shape[1] != 5:
-        raise InputError("shape of the points", points.shape, "(P, 5): x y z intensity age", "Give all five columns.")
+        raise InputError(
+            "shape of the points", tuple(points.shape), "(P, 5): x y z intensity age", "Give all five columns."
+        )
     if not np.isfinite(height):
         raise InputError("height of the LiDAR", height, "a number of metres", "Measure it.")
-    raised = points.astype(np.float32, copy=True)
-    raised[:, 2] += np.float32(height)
+    raised = points.astype(np.float32) if isinstance(points, np.ndarray) else points.float().clone()
+    raised[:, 2] += float(np.float32(height))
     return pillars(raised, contract.grid, contract.per_pillar, contract.max_pillars)
 
 
-def graph_inputs(standing: Pillars) -> dict[str, np.ndarray]:
+def graph_inputs(standing: Pillars) -> dict[str, Any]:
     """`features` and `cell` of a graph. An empty cloud is one pillar of zeros: engines refuse to run on none."""
     if not len(standing.cell):
         return {"features": np.zeros((1, *standing.features.shape[1:]), np.float32), "cell": np.zeros(1, np.int64)}

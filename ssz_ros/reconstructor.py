@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-import cv2
 import numpy as np
 
 from ssz_ros.contract import Contract
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
-from voxbox_core.image import warp
-from voxbox_core.runtime import DeployedModule, Run, open_model
+from voxbox_core.image import Picture, averaged, require_seen_by, warp
+from voxbox_core.runtime import DeployedModule, OnDevice, Run, open_model
 from voxbox_core.voxels import UNKNOWN, Voxels
 
 SYSTEM = "ssz"
@@ -28,11 +27,12 @@ _TOUCHES = 1e-6  # part of a cell: what an image's edge on a cell's edge may be 
 class Aligned:
     """An image as the network sees it.
 
-    image: (rows * per_cell, columns * per_cell, 3) uint8 RGB, black where the camera's image does not reach.
+    image: (rows * per_cell, columns * per_cell, 3) uint8 RGB, black where the camera's image does not reach; an array,
+    or a tensor as the camera's image was.
     seen: (rows, columns) bool, which columns of cells have any part of the camera's image before them.
     """
 
-    image: np.ndarray
+    image: Picture
     seen: np.ndarray
 
 
@@ -40,6 +40,7 @@ class SSZ:
     """The reconstructor.
 
     contract: of the model.  run: its deployed graph, by any backend.
+    device: where `run` computes, None for host memory; images may be there already.
     stages: seconds of the last call in preprocess, inference and postprocess.
     padding: part of the grid's columns, 0..1, that the last call's image did not reach; their cells are UNKNOWN.
     """
@@ -47,6 +48,7 @@ class SSZ:
     def __init__(self, contract: Contract, run: Run) -> None:
         self.contract = contract
         self.run = run
+        self.device: OnDevice | None = None
         self.backend = self.precision = "unknown"
         self.stages: dict[str, float] = {}
         self.padding = 0.0
@@ -63,19 +65,22 @@ class SSZ:
             raise InputError(f"system of {model}", system, SYSTEM, "Give a model exported with `voxbox export ssz`.")
         reconstructor = cls(Contract.from_json(loaded.metadata.get("contract", "")), loaded.run)
         reconstructor.backend, reconstructor.precision = loaded.backend, loaded.precision
+        reconstructor.device = loaded.device
         return reconstructor
 
-    def __call__(self, image: np.ndarray, camera: Camera) -> Voxels:
-        """image: (H, W, 3) uint8 RGB, rectified.  camera: of this image.
+    def __call__(self, image: Picture, camera: Camera) -> Voxels:
+        """image: (H, W, 3) uint8 RGB, rectified, an array or a tensor on the device.  camera: of this image.
 
         Returns voxels in the camera's optical frame, UNKNOWN where the image does not reach.
         Raises InputError when the image and the camera do not belong together, or the image is none of the grid.
         """
         start = perf_counter()
+        if self.device is not None:
+            image = self.device.upload("image", image)
         aligned = align(image, camera, self.contract.fruxel, self.contract.per_cell)
         self.padding = 1 - float(aligned.seen.mean())
         before = perf_counter()
-        outputs = self.run({"image": aligned.image[None]})
+        outputs = self._run(aligned)
         after = perf_counter()
         voxels = self.postprocess(outputs, aligned.seen)
         self.stages = {
@@ -84,6 +89,19 @@ class SSZ:
             "postprocess": perf_counter() - after,
         }
         return voxels
+
+    def _run(self, aligned: Aligned) -> dict[str, np.ndarray]:
+        """The outputs of the graph, and `surface`, (N,) flat indices, from a device, which finds it before
+        the labels leave it."""
+        inputs = {"image": aligned.image[None]}
+        if self.device is None:
+            return self.run(inputs)
+        from voxbox_core.device_voxels import surface_cells  # PyTorch: a node that runs another engine does without
+
+        found = self.device.compute(inputs)
+        seen = self.device.upload("seen", aligned.seen)
+        surface = surface_cells(found["labels"][0].where(seen, UNKNOWN))
+        return self.device.download(found | {"surface": surface})
 
     def postprocess(self, outputs: Mapping[str, np.ndarray], seen: np.ndarray) -> Voxels:
         """Voxels of the first image.  seen: (rows, columns) bool, see `Aligned`.
@@ -99,22 +117,16 @@ class SSZ:
         if not seen.all():
             labels = np.where(seen, labels, np.uint8(UNKNOWN))
             certainty = None if certainty is None else np.where(seen, certainty, np.uint8(0))
-        return Voxels(labels, self.contract.fruxel, certainty, self.contract.classes)
+        return Voxels(labels, self.contract.fruxel, certainty, self.contract.classes, outputs.get("surface"))
 
 
-def align(image: np.ndarray, camera: Camera, fruxel: Fruxel, per_cell: int) -> Aligned:
+def align(image: Picture, camera: Camera, fruxel: Fruxel, per_cell: int) -> Aligned:
     """The part of an image that is before a grid, with per_cell x per_cell pixels for each column of cells.
 
     image: (H, W, 3) uint8 RGB, rectified.  camera: of this image; its principal point may be anywhere.
     Raises InputError when they do not belong together, or no column of the grid is in the image.
     """
-    if image.dtype != np.uint8 or image.shape != (camera.height, camera.width, 3):
-        raise InputError(
-            "image",
-            f"{image.dtype} {image.shape}",
-            f"uint8 ({camera.height}, {camera.width}, 3) as its camera says",
-            "Give the 8-bit RGB image that the camera calibration belongs to.",
-        )
+    require_seen_by(camera, image)
     affine = fruxel.affine(camera, per_cell)
     seen = _seen(affine, camera, fruxel, per_cell)
     if not seen.any():
@@ -130,39 +142,6 @@ def align(image: np.ndarray, camera: Camera, fruxel: Fruxel, per_cell: int) -> A
     if shrinks and affine[0, 1] == 0:
         return Aligned(averaged(image, affine, width, height), seen)
     return Aligned(warp(image, affine, width, height), seen)
-
-
-def averaged(image: np.ndarray, affine: np.ndarray, out_width: int, out_height: int) -> np.ndarray:
-    """Image (H, W, 3) uint8 -> (out_height, out_width, 3) uint8: each pixel the exact mean of the area it covers.
-
-    affine: (2, 3), from pixels of the image to pixels of the result, a scale and a shift of each axis. Outside of the
-    image all is black. The sum over a rectangle with edges anywhere comes from four places in the table of sums up to
-    each pixel's corner, between which it is bilinear: no shrinking by however much costs more than one look at a pixel.
-    """
-    x, y = (_edges(affine[axis, axis], affine[axis, 2], n) for axis, n in enumerate((out_width, out_height)))
-    (left, right), (top, bottom) = (
-        (int(np.floor(np.clip(e[0], 0, n - 1))), int(np.ceil(np.clip(e[-1], 1, n))))
-        for e, n in ((x, image.shape[1]), (y, image.shape[0]))
-    )
-    sums = cv2.integral(image[top:bottom, left:right], sdepth=cv2.CV_64F)  # 32 bits overflow at 8 megapixels
-    total = _differences(_differences(sums, y - top, 0), x - left, 1)
-    area = np.diff(x)[:, None] * np.diff(y)[:, None, None]
-    return (total / area + 0.5).astype(np.uint8)
-
-
-def _edges(scale: float, shift: float, count: int) -> np.ndarray:
-    """(count + 1,) where the edges of a result's pixels are in the image; its first pixel begins at 0."""
-    return (np.arange(count + 1) - 0.5 - shift) / scale + 0.5
-
-
-def _differences(sums: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
-    """Running sums along an axis -> what lies between each pair of edges, which may be anywhere."""
-    last = sums.shape[axis] - 1
-    place = np.clip(edges, 0, last)
-    below = np.minimum(place.astype(int), last - 1)
-    part = (place - below).reshape((-1,) + (1,) * (sums.ndim - 1 - axis))
-    low, high = np.take(sums, below, axis), np.take(sums, below + 1, axis)
-    return np.diff(low + part * (high - low), axis=axis)
 
 
 def _seen(affine: np.ndarray, camera: Camera, fruxel: Fruxel, per_cell: int) -> np.ndarray:
@@ -190,4 +169,6 @@ def load_deployed(file: Path, probability: bool = True) -> DeployedModule:
     network = build(contract)
     weights.load_into(network, stored)
     deployed = Deployed(network.eval(), probability)
-    return DeployedModule(deployed.eval(), deployed.outputs, {"system": SYSTEM, "contract": contract.to_json()})
+    metadata = {"system": SYSTEM, "contract": contract.to_json()}
+    example = dict(zip(deployed.INPUTS, deployed.example()))
+    return DeployedModule(deployed.eval(), deployed.outputs, metadata, example)

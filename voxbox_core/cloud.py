@@ -1,6 +1,7 @@
 """Point clouds for networks: the grid over the ground, and pillars of points that stand on its cells."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -56,27 +57,32 @@ class Grid:
 
 @dataclass(frozen=True)
 class Pillars:
-    """Points by the cells they stand on.
+    """Points by the cells they stand on: arrays, or tensors where the engine is (`device_cloud.pillars`).
 
     features: (n, per_pillar, FEATURES) float32, zeros where a pillar has fewer points.  cell: (n,) int64 flat index in
     the grid, ascending.  occupied: cells with points.  overflow_pillars: of these, how many found no place.
     overflow_points: points left out, because their pillar was full or found no place.
     """
 
-    features: np.ndarray
-    cell: np.ndarray
+    features: Any
+    cell: Any
     occupied: int
     overflow_pillars: int
     overflow_points: int
 
 
-def pillars(points: np.ndarray, grid: Grid, per_pillar: int, max_pillars: int) -> Pillars:
+def pillars(points: Any, grid: Grid, per_pillar: int, max_pillars: int) -> Pillars:
     """PointPillars' encoding (Lang et al., 2019, section 2.1; CenterPoint's ten features).
 
     points: (P, 5) float32 x y z intensity age, m and s, with ground about z = 0; points outside of the grid, NaN among
     them, are ignored. The same points in the same order give the same bytes: a full pillar keeps points evenly spread
     over their order in the cloud, and of too many pillars those with the most points stay, the lower cell first.
+    A tensor is worked on where it is (`device_cloud`), to the same pillars.
     """
+    if not isinstance(points, np.ndarray):
+        from voxbox_core import device_cloud  # PyTorch: a node that runs another engine is lighter without
+
+        return device_cloud.pillars(points, grid, per_pillar, max_pillars)
     points = np.ascontiguousarray(points, np.float32)
     low, high = (np.array([axis[side] for axis in (grid.x, grid.y, grid.z)], np.float32) for side in (0, 1))
     cell, count = _cells(points, low, high, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)

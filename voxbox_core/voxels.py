@@ -33,6 +33,7 @@ COLOURS = {
 class Voxels:
     """labels: (slices, rows, columns) uint8, indices into `classes` or UNKNOWN.  fruxel: their geometry.
     probability: of each label, uint8 of the same shape, 255 for certain; None where nobody said.
+    on_surface: (N,) flat indices of `surface`, where somebody has found them already.
     Raises InputError where they do not belong together.
     """
 
@@ -40,6 +41,7 @@ class Voxels:
     fruxel: Fruxel
     probability: np.ndarray | None = None
     classes: tuple[str, ...] = CLASSES
+    on_surface: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("labels", "probability"):
@@ -56,6 +58,10 @@ class Voxels:
     @cached_property
     def surface(self) -> np.ndarray:
         """(slices, rows, columns) bool: occupied, with a known air cell before, behind or beside it."""
+        if self.on_surface is not None:
+            found = np.zeros(self.labels.shape, bool)
+            found.ravel()[self.on_surface] = True
+            return found
         air = np.pad(self.labels == AIR, 1)
         middle = slice(1, -1)
         beside = np.zeros(self.labels.shape, bool)

@@ -10,11 +10,12 @@ import torch
 
 from ssz_ros.contract import Contract
 from ssz_ros.network import build, normalise
-from ssz_ros.reconstructor import SSZ, align, averaged, load_deployed
+from ssz_ros.reconstructor import SSZ, align, load_deployed
 from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
 from voxbox_core.fruxel import Fruxel
+from voxbox_core.image import averaged
 from voxbox_core.runtime import available
 from voxbox_core.voxels import UNKNOWN
 

@@ -5,6 +5,16 @@ Each engine's library is imported in its own file, when it is asked for.
 """
 
 from voxbox_core.runtime.door import BACKENDS, available, open_model
-from voxbox_core.runtime.model import Build, DeployedModule, LoadedModel, ModelFile, Run
+from voxbox_core.runtime.model import Build, DeployedModule, LoadedModel, ModelFile, OnDevice, Run
 
-__all__ = ["BACKENDS", "Build", "DeployedModule", "LoadedModel", "ModelFile", "Run", "available", "open_model"]
+__all__ = [
+    "BACKENDS",
+    "Build",
+    "DeployedModule",
+    "LoadedModel",
+    "ModelFile",
+    "OnDevice",
+    "Run",
+    "available",
+    "open_model",
+]

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import yaml
@@ -23,15 +23,36 @@ MANIFEST = "manifest.yaml"
 
 @dataclass(frozen=True)
 class DeployedModule:
-    """A model as PyTorch runs it: named tensors in, a tuple of tensors out, in the order of `outputs`."""
+    """A model as PyTorch runs it: named tensors in, a tuple of tensors out, in the order of `outputs`.
+
+    example: inputs by name, of the only shapes that it is given; None where shapes change from frame to frame.
+    """
 
     module: "torch.nn.Module"
     outputs: tuple[str, ...]
     metadata: dict[str, str]
+    example: Mapping[str, "torch.Tensor"] | None = None
 
 
 # A weights file -> its deployed module. Each system brings its own, because only it knows its network.
 Build = Callable[[Path], DeployedModule]
+
+
+class OnDevice(Protocol):
+    """An engine with memory of its own, for those who bring their data there early and finish its outputs there.
+
+    What it is asked for is done in order, and waited for in `download` alone.
+    """
+
+    def upload(self, name: str, data: Any) -> "torch.Tensor":
+        """An array -> a tensor there, through a buffer that is kept by name. A tensor is there already, and comes back
+        as it is."""
+
+    def compute(self, inputs: Mapping[str, Any]) -> dict[str, "torch.Tensor"]:
+        """Named tensors, or arrays, which are uploaded -> named tensors there, valid until the next call."""
+
+    def download(self, outputs: Mapping[str, "torch.Tensor"]) -> dict[str, np.ndarray]:
+        """Tensors there -> arrays."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +61,14 @@ class LoadedModel:
 
     run: the callable.  metadata: what the ONNX file carries (the contract among it).
     backend: the engine that runs.  precision: the arithmetic that really runs, as the engine reports it.
+    device: the engine again, where it has memory of its own; `run` then takes tensors there besides arrays.
     """
 
     run: Run
     metadata: dict[str, str]
     backend: str
     precision: str
+    device: OnDevice | None = None
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,31 @@ import torch
 class Staging:
     """Keeps one pinned buffer per input name, so that a frame is uploaded asynchronously and nothing is allocated.
 
-    A buffer is reused for the next frame: the caller must have synchronised with the device by then, which reading
-    the outputs does.
+    A buffer is reused for the next frame, as soon as the last one has been copied out of it.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._pinned: dict[str, torch.Tensor] = {}
+        self._copied: dict[str, torch.cuda.Event] = {}
 
     def upload(self, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
         """Arrays by name -> tensors on the device. On the CPU the tensors share the arrays' memory."""
-        return {name: self._one(name, np.ascontiguousarray(array)) for name, array in arrays.items()}
+        return {name: self._one(name, array) for name, array in arrays.items()}
 
     def _one(self, name: str, array: np.ndarray) -> torch.Tensor:
-        # torch has no read-only tensors; message bytes are read-only arrays.
-        source = torch.from_numpy(array if array.flags.writeable else array.copy())
         if self.device.type != "cuda":
-            return source
+            array = np.ascontiguousarray(array)
+            # torch has no read-only tensors; message bytes are read-only arrays.
+            return torch.from_numpy(array if array.flags.writeable else array.copy())
         buffer = self._pinned.get(name)
-        if buffer is None or buffer.shape != source.shape or buffer.dtype != source.dtype:
-            buffer = self._pinned[name] = torch.empty_like(source).pin_memory()
-        buffer.copy_(source)
-        return buffer.to(self.device, non_blocking=True)
+        if buffer is None or buffer.shape != array.shape or buffer.numpy().dtype != array.dtype:
+            kind = torch.from_numpy(np.empty(0, array.dtype)).dtype
+            buffer = self._pinned[name] = torch.empty(array.shape, dtype=kind, pin_memory=True)
+        elif name in self._copied:
+            self._copied[name].synchronize()
+        np.copyto(buffer.numpy(), array)  # of any strides, so that rows with padding are copied once, too
+        there = buffer.to(self.device, non_blocking=True)
+        self._copied[name] = torch.cuda.Event()
+        self._copied[name].record()
+        return there

@@ -112,7 +112,8 @@ class Km3dNode(PerceptionNode[Parameters]):
         """One image -> boxes on their topics; what only eyes need comes after what a planner waits for."""
         assert self._detector is not None
         begun = time.perf_counter()
-        image = read_image(message, self._detector.device)
+        device = self._detector.device
+        image = self.once(message, read_image) if device is None else read_image(message, device)
         view = self._view.require(
             image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
         )

@@ -90,7 +90,8 @@ class SszNode(PerceptionNode[Parameters]):
         """One image -> voxels on the topics that somebody listens to, those for eyes last."""
         assert self._reconstructor is not None
         begun = time.perf_counter()
-        image = read_image(message, self._reconstructor.device)
+        device = self._reconstructor.device
+        image = self.once(message, read_image) if device is None else read_image(message, device)
         view = self._view.require(
             image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
         )

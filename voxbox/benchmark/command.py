@@ -10,6 +10,7 @@
   voxbox benchmark ssz                           the graph as trained and as deployed, stages, clouds of voxels
   voxbox benchmark ssz --parts peers             ours against PyTorch, ONNX Runtime and OpenVINO as users run them
   voxbox benchmark all --out out/benchmark       peers and scaling of the three released models, with a page and a table
+  voxbox benchmark load|together|soak            the running nodes: frames/s, latency, CPU and memory, growth
 
 KM3D's and SSZ's image is the first of the bag, Point-DETR3D's cloud one of the street world or of --data. Machines are
 noisy: trust the ratios of one run, not times of different days. --out DIR leaves benchmark.json, report.html with plots
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from voxbox.arguments import require_least
-from voxbox.benchmark import km3d, point_detr3d, ssz
+from voxbox.benchmark import km3d, nodes, point_detr3d, ssz
 from voxbox.benchmark.options import chosen
 from voxbox.benchmark.peer_engines import ENGINES
 from voxbox.demo.outcome import machine
@@ -47,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         system.configure(sub)
         _configure_shared(sub)
     _configure_shared(systems.add_parser(ALL, help="peers and scaling of all three, as released"))
+    nodes.configure(systems)
 
 
 def _configure_shared(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +66,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     Raises InputError for unknown parts, backends and peers.
     """
+    if args.system in nodes.VERBS:
+        return {"machine": machine(), **nodes.measure(args)}
     require_least(args, rounds=1, threads=0)
     args.peers = chosen(args.peers, tuple(ENGINES), "--peers")
     facts = {"machine": machine()}

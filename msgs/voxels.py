@@ -1,12 +1,11 @@
 """Voxels -> sensor_msgs/PointCloud2 and visualization_msgs/MarkerArray."""
 
 import array
-import math
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
+from msgs.cube_lists import CubeList, marker_array
 from voxbox_core.fruxel import Fruxel
 from voxbox_core.voxels import COLOURS, Voxels
 
@@ -73,53 +72,40 @@ class VoxelMarkers:
         self.lifetime = lifetime
         self._shown: set[int] = set()
 
-    def of(self, voxels: Voxels, cells: np.ndarray, header: Any, pose: tuple[np.ndarray, np.ndarray] = HERE) -> Any:
-        """MarkerArray in ns `voxels`, the id that of the group of slices; DELETE for groups that have become empty.
+    def of(self, voxels: Voxels, cells: np.ndarray, header: Any, pose: tuple[np.ndarray, np.ndarray] = HERE) -> bytes:
+        """Serialized MarkerArray, as a publisher takes it, in ns `voxels`, the id that of the group of slices; DELETE
+        for groups that have become empty.
 
         cells: (slices, rows, columns) bool.  pose: as `voxel_cloud`; it is the pose of every marker, whose points stay
         in the camera's frame.
         """
-        from visualization_msgs.msg import Marker, MarkerArray
-
         fruxel = voxels.fruxel
         groups = alike(fruxel)
         chosen = thinned(np.flatnonzero(cells), self.most)
         group = groups[chosen // (fruxel.rows * fruxel.columns)]
-        places, labels = centers(fruxel, chosen), voxels.labels.ravel()[chosen]
-        colours = _colours(voxels.classes)
+        places, colours = centers(fruxel, chosen), _colours(voxels.classes)[voxels.labels.ravel()[chosen]]
         begins = np.searchsorted(group, np.arange(groups[-1] + 2))  # cells are by slice, hence by group
-        markers, shown = [], set()
+        lists = []
         for number in np.unique(group).tolist():
             part = slice(begins[number], begins[number + 1])
-            marker = self._cubes(number, fruxel, groups == number, header, pose)
-            marker.points = _points(places[part])
-            marker.colors = [colours[label] for label in labels[part].tolist()]
-            markers.append(marker)
-            shown.add(number)
-        for number in sorted(self._shown - shown):
-            markers.append(Marker(header=header, ns="voxels", id=number, action=Marker.DELETE))
-        self._shown = shown
-        return MarkerArray(markers=markers)
+            slices = groups == number
+            lists.append(
+                CubeList(
+                    number,
+                    places[part],
+                    colours[part],
+                    _middle(fruxel.lateral[slices]),
+                    _middle(fruxel.thickness[slices]),
+                )
+            )
+        shown = {each.number for each in lists}
+        gone, self._shown = sorted(self._shown - shown), shown
+        return marker_array(header, pose, self.lifetime, lists, gone)
 
-    def _cubes(
-        self, number: int, fruxel: Fruxel, slices: np.ndarray, header: Any, pose: tuple[np.ndarray, np.ndarray]
-    ) -> Any:
-        """The marker of a group of slices (bool), without its points."""
-        from builtin_interfaces.msg import Duration
-        from geometry_msgs.msg import Point, Quaternion
-        from visualization_msgs.msg import Marker
 
-        rotation, translation = pose
-        marker = Marker(header=header, ns="voxels", id=number, type=Marker.CUBE_LIST, action=Marker.ADD)
-        fraction, whole = math.modf(self.lifetime)
-        marker.lifetime = Duration(sec=int(whole), nanosec=int(fraction * 1e9))
-        x, y, z = translation.tolist()
-        marker.pose.position = Point(x=x, y=y, z=z)
-        qx, qy, qz, qw = Rotation.from_matrix(rotation).as_quat().tolist()
-        marker.pose.orientation = Quaternion(x=qx, y=qy, z=qz, w=qw)
-        marker.scale.x = marker.scale.y = float(np.sqrt(fruxel.lateral[slices].min() * fruxel.lateral[slices].max()))
-        marker.scale.z = float(np.sqrt(fruxel.thickness[slices].min() * fruxel.thickness[slices].max()))
-        return marker
+def _middle(sizes: np.ndarray) -> float:
+    """Of lengths, m, the one whose ratio to the least is that of the greatest to it."""
+    return float(np.sqrt(sizes.min() * sizes.max()))
 
 
 def alike(fruxel: Fruxel) -> np.ndarray:
@@ -144,15 +130,7 @@ def thinned(chosen: np.ndarray, most: int) -> np.ndarray:
     return np.concatenate([chosen[:near], chosen[others]])
 
 
-def _points(places: np.ndarray) -> list[Any]:
-    from geometry_msgs.msg import Point
-
-    return [Point(x=x, y=y, z=z) for x, y, z in places.tolist()]
-
-
-def _colours(classes: tuple[str, ...]) -> list[Any]:
-    """ColorRGBA by label."""
-    from std_msgs.msg import ColorRGBA
-
-    shares = [[channel / 255 for channel in COLOURS.get(name, _OTHER)] for name in classes]
-    return [ColorRGBA(r=red, g=green, b=blue, a=1.0) for red, green, blue in shares]
+def _colours(classes: tuple[str, ...]) -> np.ndarray:
+    """(labels, 4) RGBA, 0 to 1."""
+    shares = np.array([COLOURS.get(name, _OTHER) for name in classes]) / 255
+    return np.column_stack([shares, np.ones(len(classes))]).astype(np.float32)

@@ -1,11 +1,15 @@
 """Voxels as messages are where the voxels are, as large, of their classes, and no more than was asked for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point
+from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
+from visualization_msgs.msg import Marker, MarkerArray, MeshFile
 from voxel_scene import street
 
 from msgs.clouds import read_points
@@ -73,8 +77,17 @@ def test_an_empty_cloud_is_a_cloud(voxels) -> None:
     assert (message.width, len(message.data), message.point_step) == (0, 0, POINT.itemsize)
 
 
+def read(data: bytes) -> list[Any]:
+    """The markers of a serialized array, as ROS reads them."""
+    return read_array(data).markers
+
+
+def read_array(data: bytes) -> MarkerArray:
+    return deserialize_message(data, MarkerArray)
+
+
 def test_cubes_are_the_cells(voxels) -> None:
-    markers = VoxelMarkers(10_000, 0.5).of(voxels, voxels.surface, HEADER).markers
+    markers = read(VoxelMarkers(10_000, 0.5).of(voxels, voxels.surface, HEADER))
     cells = []
     for marker in markers:
         assert (marker.type, marker.action, marker.ns, marker.header) == (
@@ -97,9 +110,25 @@ def test_cubes_are_the_cells(voxels) -> None:
     assert len({marker.id for marker in markers}) == len(markers)
 
 
+@pytest.mark.parametrize("frame", ["", "c", "cam", "camera", "camera_optical_frame"])
+def test_the_bytes_are_those_that_ros_makes_of_the_same_markers(voxels, frame) -> None:
+    header, maker = Header(frame_id=frame), VoxelMarkers(50, 1.25)
+    maker.of(voxels, voxels.surface, header)
+    near = voxels.surface.copy()
+    near[8:] = False
+    for data in (maker.of(voxels, near, header, POSE), maker.of(voxels, near & False, header)):
+        own, of_ros = (np.frombuffer(raw, np.uint8) for raw in (data, serialize_message(read_array(data))))
+        assert len(own) == len(of_ros)
+        assert not own[own != of_ros].any()  # what fills up to a multiple is zero here, and anything there
+        for marker in read(data):
+            assert (marker.texture, marker.mesh_file) == (CompressedImage(), MeshFile())
+            assert not (marker.text or marker.uv_coordinates or marker.frame_locked or marker.mesh_resource)
+            assert (marker.lifetime.sec, marker.lifetime.nanosec) == ((0, 0) if marker.action else (1, 250_000_000))
+
+
 def test_markers_stay_in_the_cameras_frame_with_its_pose(voxels) -> None:
-    here, there = (VoxelMarkers(10_000, 0.5).of(voxels, voxels.surface, HEADER, *pose) for pose in ((), (POSE,)))
-    for a, b in zip(here.markers, there.markers, strict=True):
+    here, there = (read(VoxelMarkers(10_000, 0.5).of(voxels, voxels.surface, HEADER, *pose)) for pose in ((), (POSE,)))
+    for a, b in zip(here, there, strict=True):
         assert a.points == b.points
         q, p = b.pose.orientation, b.pose.position
         np.testing.assert_allclose(Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix(), POSE[0], atol=1e-9)
@@ -109,21 +138,21 @@ def test_markers_stay_in_the_cameras_frame_with_its_pose(voxels) -> None:
 
 def test_groups_that_become_empty_are_deleted_once_and_ids_stay(voxels) -> None:
     maker = VoxelMarkers(10_000, 0.5)
-    full = {m.id for m in maker.of(voxels, voxels.surface, HEADER).markers}
+    full = {m.id for m in read(maker.of(voxels, voxels.surface, HEADER))}
     near = voxels.surface.copy()
     near[8:] = False
-    fewer = maker.of(voxels, near, HEADER).markers
+    fewer = read(maker.of(voxels, near, HEADER))
     kept = {m.id for m in fewer if m.action == Marker.ADD}
     assert {m.id for m in fewer if m.action == Marker.DELETE} == full - kept
     assert 0 < len(kept) < len(full)
-    assert all(m.action == Marker.ADD for m in maker.of(voxels, near, HEADER).markers)
-    gone = maker.of(voxels, np.zeros(GRID.shape, bool), HEADER).markers
+    assert all(m.action == Marker.ADD for m in read(maker.of(voxels, near, HEADER)))
+    gone = read(maker.of(voxels, np.zeros(GRID.shape, bool), HEADER))
     assert {(m.id, m.action) for m in gone} == {(number, Marker.DELETE) for number in kept}
 
 
 @pytest.mark.parametrize("most", [1, 2, 100, 401])
 def test_of_too_many_cubes_the_near_ones_stay(voxels, most) -> None:
-    markers = VoxelMarkers(most, 0.5).of(voxels, voxels.occupied, HEADER).markers
+    markers = read(VoxelMarkers(most, 0.5).of(voxels, voxels.occupied, HEADER))
     points = np.array([[p.x, p.y, p.z] for m in markers for p in m.points])
     assert len(points) == most < voxels.occupied.sum()
     cells = np.argwhere(voxels.occupied)

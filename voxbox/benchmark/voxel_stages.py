@@ -123,7 +123,7 @@ def _serialized(make: Callable[[], Any]) -> Case:
 def _serialize(message: Any) -> bytes:
     from rclpy.serialization import serialize_message
 
-    return bytes(serialize_message(message))
+    return message if isinstance(message, bytes) else bytes(serialize_message(message))
 
 
 def _spreads(times: Mapping[str, np.ndarray], stages: Sequence[str]) -> dict[str, dict[str, float]]:

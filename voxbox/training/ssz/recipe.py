@@ -89,7 +89,7 @@ PARTS: dict[str, Any] = {"contract": Contract, "recipe": Recipe, "losses": LossW
 Preset = dict[str, dict[str, Any]]
 PRESETS: dict[str, Preset] = {
     # The released model: a grid as far as a car must look, on the CPU many times a second.
-    "street": {},
+    "street": {"recipe": {"rarity": 0.7}, "losses": {"jaccard": 1.0}},
     # The paper's system in its frustum, in few cells, narrow and quick, for the many runs of an ablation.
     "compact": {"contract": asdict(CONTRACTS["compact32"]), "recipe": {"discriminator": True}},
     # Grid, order of layers, optimiser and schedule as published; the paper does not tell widths and loss weights.

@@ -20,6 +20,8 @@ from voxbox.training.ssz.duel import Duel
 from voxbox.training.ssz.recipe import PRESETS, Plan, Recipe
 from voxbox.training.ssz.validation import predict
 from voxbox_core import weights
+from voxbox_core.coarsen import block
+from voxbox_core.datasets.street.voxels import GRIDS
 
 
 @pytest.fixture
@@ -197,11 +199,13 @@ def test_a_prediction_is_of_the_class_of_the_greatest_logit():
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_presets_are_plans(name):
+def test_presets_are_plans_for_what_the_street_world_renders(name):
     values = {part: dict(PRESETS[name].get(part, {})) for part in ("contract", "recipe", "losses")}
     recipe = Recipe(data=("x",), **values["recipe"])
     made = Plan(Contract(**values["contract"]), recipe, type(LossWeights())(**values["losses"]))
-    assert made.contract.fruxel.slices >= 64
+    frustum = made.contract.near, made.contract.far, made.contract.alpha
+    (rendered,) = [grid for grid, _ in GRIDS.values() if (grid.near, grid.far, grid.alpha) == frustum]
+    assert min(block(rendered, made.contract.fruxel, name)) >= 1
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ _WARM = 5.0  # s
 
 
 def measure_way(setting: Setting, rate: float, seconds: float) -> dict[str, Any]:
-    """Sums over the processes: `cpu`, percent of a core; `rss` and `own`, MiB resident and shared with no process;
-    `threads`, `handles`; and the frames answered, percent, by node."""
+    """Sums over the processes: `cpu`, percent of a core; `each`, ms of CPU for an answer; `rss` and `own`, MiB resident
+    and shared with no process; `threads`, `handles`; and the frames answered, percent, by node."""
     from voxbox.benchmark.running import running  # ROS
 
     with running(setting) as nodes:
@@ -22,8 +22,10 @@ def measure_way(setting: Setting, rate: float, seconds: float) -> dict[str, Any]
         before = nodes.usage()
         exchanges = nodes.traffic.send(rate, seconds)
         after = nodes.usage()
+    spent = sum(a.cpu - b.cpu for a, b in zip(after, before, strict=True))
     return {
         "processes": len(after),
+        "each": 1e3 * spent / max(sum(len(exchange.latencies) for exchange in exchanges.values()), 1),
         "cpu": sum(a.percent_since(b) for a, b in zip(after, before, strict=True)),
         **{name: sum(getattr(a, name) for a in after) for name in ("rss", "own", "threads", "handles")},
         "answered": {system: 100 * (1 - each.dropped) for system, each in exchanges.items()},
@@ -32,7 +34,14 @@ def measure_way(setting: Setting, rate: float, seconds: float) -> dict[str, Any]
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """A line per way, and the ratio of the first to the second."""
-    columns = {"cpu": "CPU %", "rss": "RSS MiB", "own": "own MiB", "threads": "threads", "handles": "handles"}
+    columns = {
+        "cpu": "CPU %",
+        "each": "ms/answer",
+        "rss": "RSS MiB",
+        "own": "own MiB",
+        "threads": "threads",
+        "handles": "handles",
+    }
     lines = [f"{'':16}" + "".join(f"{head:>10}" for head in columns.values()) + "   frames answered"]
     for way, r in results.items():
         answered = ", ".join(f"{system} {percent:.0f}%" for system, percent in r["answered"].items())

@@ -91,10 +91,18 @@ def test_drops_are_told_by_reason_and_add_up() -> None:
 
 
 def test_one_process_is_set_against_several() -> None:
-    way = {"cpu": 50.0, "rss": 400.0, "own": 300.0, "threads": 30, "handles": 20, "answered": {"ssz": 99.6}}
+    way = {
+        "cpu": 50.0,
+        "each": 40.0,
+        "rss": 400.0,
+        "own": 300.0,
+        "threads": 30,
+        "handles": 20,
+        "answered": {"ssz": 99.6},
+    }
     lines = together.table({"one": way, "three": {**way, "cpu": 100.0}}).splitlines()
     assert lines[1].endswith("ssz 100%")
-    assert lines[-1].split() == ["ratio", "0.50", "1.00", "1.00", "1.00", "1.00"]
+    assert lines[-1].split() == ["ratio", "0.50", "1.00", "1.00", "1.00", "1.00", "1.00"]
 
 
 def test_what_this_process_uses_is_what_it_is() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from voxbox.bag.rig import rig_samples
+from voxbox.demo.drives import SHIPPED_RIG_DRIVE
+from voxbox.export.image_frames import spread
 from voxbox_core.datasets.kitti import read_points
 from voxbox_core.datasets.kitti_rig import HEIGHT
 from voxbox_core.datasets.rig import RigSample, View
@@ -28,6 +30,13 @@ def lidar_frames(data: Path | None, count: int) -> list[RigSample]:
     if not frames:
         raise InputError(f"LiDAR frames in {data}", "none", "at least 1", "Give another --data.")
     return frames
+
+
+def calibration_frames(data: Path | None, count: int) -> Iterator[RigSample]:
+    """`count` frames of the shipped street drive, evenly spread, and the first `count` of `data`, if there are any."""
+    yield from spread(list(rig_samples(SHIPPED_RIG_DRIVE)), count)
+    if data is not None:
+        yield from lidar_frames(data, count)
 
 
 def street_frame(seed: int) -> RigSample:

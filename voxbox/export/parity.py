@@ -1,6 +1,7 @@
 """Whether two engines find the same boxes: compared box by box, by value."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,8 +15,25 @@ Partner = Callable[[Arrays, Arrays, int], int | None]
 Difference = Callable[[Arrays, int, Arrays, int], dict[str, float]]
 Frame = TypeVar("Frame")
 
-# Part of the boxes that an engine may miss: the last of the K candidates may change places with the next by a rounding.
-MISSING = 0.05
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How near to PyTorch an engine must come.
+
+    largest: the largest difference, by name.
+    least_score: boxes of PyTorch below it are passed over: they are noise, whose peaks may differ by a rounding.
+    part: of the boxes, must keep to each difference: int8 turns those around whose two directions are all but alike.
+    missing: part of the boxes that may be missing: the last of the K candidates may change places with the next.
+    """
+
+    largest: Mapping[str, float]
+    least_score: float
+    part: float = 1.0
+    missing: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (0 < self.part <= 1 and 0 <= self.missing < 1):
+            raise InputError("part of boxes", (self.part, self.missing), "0 to 1", "Correct the tolerance.")
 
 
 def compare(
@@ -24,29 +42,31 @@ def compare(
     frames: Sequence[Frame],
     partner: Partner,
     difference: Difference,
-    least_score: float,
+    tolerance: Tolerance,
 ) -> dict[str, float]:
-    """Largest differences over all frames between boxes that both find.
+    """Differences over all frames between boxes that both find.
 
-    reference, other: a frame -> arrays of boxes, `score` (1, K) among them. Boxes of the reference below `least_score`
-    are passed over: they are noise, whose peaks may differ by a rounding.
-    Returns `compared` (boxes), `missing` (boxes of the reference without a partner), and the largest differences.
+    reference, other: a frame -> arrays of boxes, `score` (1, K) among them.
+    Returns `compared` (boxes), `missing` (boxes of the reference without a partner), and each difference that the
+    tolerance's part of the boxes keeps to: the largest where it says nothing else.
     """
-    worst = {"compared": 0.0, "missing": 0.0}
+    found: dict[str, list[float]] = {}
+    compared, missing = 0, 0
     for frame in frames:
         a, b = reference(frame), other(frame)
-        for i in np.flatnonzero(a["score"][0] > least_score):
+        for i in np.flatnonzero(a["score"][0] > tolerance.least_score):
             j = partner(a, b, int(i))
             if j is None:
-                worst["missing"] += 1
+                missing += 1
                 continue
-            worst["compared"] += 1
+            compared += 1
             for name, value in difference(a, int(i), b, j).items():
-                worst[name] = float(np.maximum(worst.get(name, 0.0), value))  # which keeps NaN
-    return worst
+                found.setdefault(name, []).append(float(value))
+    kept = {name: float(np.quantile(values, tolerance.part)) for name, values in found.items()}  # which keeps NaN
+    return {"compared": float(compared), "missing": float(missing)} | kept
 
 
-def judge(backend: str, found: Mapping[str, float], tolerance: Mapping[str, float]) -> None:
+def judge(backend: str, found: Mapping[str, float], tolerance: Tolerance) -> None:
     """Raises InputError where a backend strays beyond `tolerance` or misses too many boxes, or where there are none."""
     remedy = "Report this model: the engine computes something else."
     boxes = found["compared"] + found["missing"]
@@ -54,10 +74,10 @@ def judge(backend: str, found: Mapping[str, float], tolerance: Mapping[str, floa
         raise InputError(
             "boxes to compare the backends by", 0, "at least 1", "Give --data with frames in which the model sees some."
         )
-    if found["missing"] > MISSING * boxes:
+    if found["missing"] > tolerance.missing * boxes:
         value = f"{found['missing']:.0f} of {boxes:.0f}"
-        raise InputError(f"boxes of PyTorch that {backend} misses", value, f"at most {MISSING:.0%}", remedy)
-    for name, limit in tolerance.items():
+        raise InputError(f"boxes of PyTorch that {backend} misses", value, f"at most {tolerance.missing:.0%}", remedy)
+    for name, limit in tolerance.largest.items():
         if not found[name] <= limit:  # NaN is no agreement
             raise InputError(
                 f"{backend}'s difference from PyTorch in {name}", f"{found[name]:.2e}", f"at most {limit:.0e}", remedy

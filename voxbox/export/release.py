@@ -5,6 +5,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import onnx
 import yaml
 
 from voxbox_core.files import whole_file
@@ -12,6 +13,8 @@ from voxbox_core.runtime import available
 from voxbox_core.runtime.model import MANIFEST, checksum
 
 ONNX, WEIGHTS = "model.onnx", "weights.pt"
+PRECISION = "precision"
+"""Of the manifest, and of the ONNX file's metadata, where it is absent from what was exported as fp32 before."""
 
 
 def engines() -> tuple[str, ...]:
@@ -31,12 +34,17 @@ def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEI
         "sha256": checksum(folder / ONNX),
         "weights": weights,
         "weights_sha256": checksum(folder / weights),
-        "precision": "fp32",
+        PRECISION: _precision(folder / ONNX),
         "exported": date.today().isoformat(),
         "contract": json.loads(contract),
     }
     (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False))
     return manifest
+
+
+def _precision(file: Path) -> str:
+    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    return metadata.get(PRECISION, "fp32")
 
 
 def install(folder: Path, out: Path) -> None:

@@ -29,7 +29,14 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
-    return LoadedModel(run, dict(session.get_modelmeta().custom_metadata_map), "onnxruntime", "fp32")
+    metadata = dict(session.get_modelmeta().custom_metadata_map)
+    return LoadedModel(run, metadata, "onnxruntime", _precision(metadata.get("precision", "fp32")))
+
+
+def _precision(written: str) -> str:
+    """What is computed in.  written: in the file. On a CPU that is float32: there are no kernels for float16, and those
+    for int8 want maps without a sign behind a Relu, which TensorRT does not take."""
+    return "fp32" if written == "fp32" else f"fp32 (the model is {written})"
 
 
 def _first_line(error: Exception) -> str:

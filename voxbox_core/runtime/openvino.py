@@ -46,7 +46,22 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
         results = request.infer(dict(inputs), share_inputs=True)
         return {name: results[i] for i, name in enumerate(names)}
 
-    return LoadedModel(run, _metadata(graph), "openvino", "fp32")
+    metadata = _metadata(graph)
+    return LoadedModel(run, metadata, "openvino", _precision(compiled, metadata.get("precision", "fp32")))
+
+
+def _precision(compiled: openvino.CompiledModel, written: str) -> str:
+    """What convolutions are computed in.  written: in the file. fp16 is read, and computed as float32; int8 is int8
+    where the CPU has instructions for it."""
+    if written == "int8" and any(map(_convolves_in_int8, compiled.get_runtime_model().get_ops())):
+        return "int8"
+    return "fp32" if written == "fp32" else f"fp32 (the model is {written})"
+
+
+def _convolves_in_int8(node: openvino.Node) -> bool:
+    facts = node.get_rt_info()
+    kind, computed = (facts[key].value if key in facts else "" for key in ("layerType", "runtimePrecision"))
+    return kind == "Convolution" and computed in ("i8", "u8")
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

@@ -12,13 +12,15 @@ from km3d_ros.detector import KM3D
 from km3d_ros.network import KM3DNet
 from voxbox.export import command, km3d
 from voxbox.export.km3d import compare
-from voxbox.export.parity import judge
+from voxbox.export.parity import Tolerance, judge
 from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import available
+from voxbox_core.runtime import available, open_model
 
 TINY = Contract(input_width=128, input_height=64, width=0.125, neck="skip", head_channels=8, max_detections=10)
+
+FP32 = km3d.TOLERANCE["fp32"]
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -81,7 +83,7 @@ def test_weights_of_something_else_leave_nothing_behind(tmp_path):
 
 
 def test_an_engine_that_strays_is_caught(trained, tmp_path, monkeypatch):
-    monkeypatch.setitem(km3d.TOLERANCE, "center", -1.0)
+    monkeypatch.setitem(FP32.largest, "center", -1.0)
     with pytest.raises(InputError, match="difference from PyTorch in center"):
         command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "model"), "--frames", "1"))
     assert not (tmp_path / "model").exists()
@@ -102,8 +104,8 @@ def test_an_engine_that_finds_nothing_is_not_taken_for_one_that_agrees(score, li
         "center": np.ones((1, 2, 3)),
     }
     with pytest.raises(InputError, match=line):
-        other = compare(lambda _: found, lambda _: found | {"label": found["label"] + 1}, [{}])
-        judge("onnxruntime", other, km3d.TOLERANCE)
+        other = compare(lambda _: found, lambda _: found | {"label": found["label"] + 1}, [{}], FP32)
+        judge("onnxruntime", other, FP32)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,32 @@ def test_impossible_numbers_are_refused(trained, tmp_path, option, line):
     with pytest.raises(InputError, match=line):
         command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "model"), *option))
     assert not (tmp_path / "model").exists()
+
+
+def test_a_part_of_the_boxes_may_differ_more_where_the_tolerance_says_so():
+    rng = np.random.default_rng(0)
+    one = {
+        "keypoints": rng.uniform(0, 600, (1, 10, 9, 2)),
+        "label": np.zeros((1, 10)),
+        "score": np.full((1, 10), 0.9),
+        "yaw": np.zeros((1, 10)),
+        "center": np.ones((1, 10, 3)),
+        "size": np.ones((1, 10, 3)),
+    }
+    around = one | {"yaw": np.r_[np.pi, np.zeros(9)][None]}
+    strict, generous = Tolerance({"yaw": 0.1}, 0.05), Tolerance({"yaw": 0.1}, 0.05, part=0.8)
+    for tolerance, yaw in ((strict, np.pi), (generous, 0.0)):
+        assert compare(lambda _: one, lambda _: around, [{}], tolerance)["yaw"] == pytest.approx(yaw)
+    with pytest.raises(InputError, match="part of boxes"):
+        Tolerance({}, 0.05, part=0.0)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_precision_is_written_into_the_release(trained, tmp_path, monkeypatch, precision):
+    monkeypatch.setitem(km3d.TOLERANCE, "int8", Tolerance({}, 1e-3, missing=0.9))  # of an untrained network
+    words = ["km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1", "--precision", precision]
+    manifest = command.run(arguments(*words, "--calibration", "2"))["manifest"]
+    assert manifest["precision"] == precision == open_model(tmp_path / "m", "onnxruntime").metadata["precision"]
 
 
 def test_comparison_pairs_boxes_by_place_and_sees_a_difference():
@@ -127,12 +155,12 @@ def test_comparison_pairs_boxes_by_place_and_sees_a_difference():
         "size": np.ones((1, 3, 3)),
     }
     shuffled = {k: v[:, [2, 0, 1]] for k, v in one.items()}
-    same = compare(lambda _: one, lambda _: shuffled, [{}])
+    same = compare(lambda _: one, lambda _: shuffled, [{}], FP32)
     assert (same["compared"], same["missing"], same["center"]) == (3, 0, 0)
     turned = one | {"yaw": one["yaw"] + 2 * np.pi + 0.01}
-    assert compare(lambda _: one, lambda _: turned, [{}])["yaw"] == pytest.approx(0.01)
-    broken = compare(lambda _: one, lambda _: one | {"size": one["size"] * np.nan}, [{}])
+    assert compare(lambda _: one, lambda _: turned, [{}], FP32)["yaw"] == pytest.approx(0.01)
+    broken = compare(lambda _: one, lambda _: one | {"size": one["size"] * np.nan}, [{}], FP32)
     with pytest.raises(InputError, match="difference from PyTorch in size is nan"):
-        judge("onnxruntime", broken, km3d.TOLERANCE)
+        judge("onnxruntime", broken, FP32)
     elsewhere = one | {"keypoints": one["keypoints"] + 50}
-    assert compare(lambda _: one, lambda _: elsewhere, [{}])["missing"] == 3
+    assert compare(lambda _: one, lambda _: elsewhere, [{}], FP32)["missing"] == 3

@@ -174,7 +174,7 @@ def test_released_models_are_found_by_name(model, assist, tmp_path, monkeypatch)
 
 
 def test_an_engine_that_strays_is_caught(student, rig, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(point_detr3d.TOLERANCE, "size", -1.0)
+    monkeypatch.setitem(point_detr3d.TOLERANCE["fp32"].largest, "size", -1.0)
     words = ["export", "point-detr3d", student, "--out", tmp_path / "model", "--data", rig, "--frames", 1]
     assert cli.main([str(word) for word in words]) == 2
     assert "difference from PyTorch in size" in capsys.readouterr().err
@@ -195,6 +195,14 @@ def test_impossible_values_are_refused(student, tmp_path, capsys, option, said):
     assert not (tmp_path / "model").exists()
 
 
+def test_the_assistant_in_fp16_is_checked_and_in_int8_refused(teacher, rig, tmp_path, capsys):
+    words = ["export", "point-detr3d-assist", teacher, "--out", tmp_path / "model", "--data", rig, "--frames", 1]
+    assert cli.main([str(word) for word in (*words, "--precision", "int8")]) == 2
+    assert "--precision is int8; expected fp32 or fp16 for the assistant" in capsys.readouterr().err
+    assert cli.main([str(word) for word in (*words, "--precision", "fp16")]) == 0
+    assert {read_manifest(path)["precision"] for path in (tmp_path / "model").iterdir() if path.is_dir()} == {"fp16"}
+
+
 def test_the_weights_of_the_other_network_are_refused(teacher, rig, tmp_path, capsys):
     words = ["export", "point-detr3d", teacher, "--out", tmp_path / "model", "--data", rig]
     assert cli.main([str(word) for word in words]) == 2
@@ -213,11 +221,12 @@ def test_boxes_are_paired_by_class_and_place_and_differences_seen():
     }
 
     def against(other):
-        return compare(lambda _: one, lambda _: other, [0], point_detr3d._nearest, point_detr3d._difference, 0.01)
+        pairing = point_detr3d._nearest, point_detr3d._difference
+        return compare(lambda _: one, lambda _: other, [0], *pairing, point_detr3d.TOLERANCE["fp32"])
 
     same = against({name: values[:, [2, 0, 3, 1]] for name, values in one.items()})
     assert (same["compared"], same["missing"]) == (3, 0)
-    assert all(same[name] == 0 for name in point_detr3d.TOLERANCE)
+    assert all(same[name] == 0 for name in point_detr3d.TOLERANCE["fp32"].largest)
     moved = against(one | {"center": one["center"] + [0.03, 0.04, 0], "heading": one["heading"] + 0.01})
     assert moved["center"] == pytest.approx(0.05)
     assert moved["heading"] == pytest.approx(0.01)

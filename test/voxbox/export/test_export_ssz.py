@@ -53,6 +53,17 @@ def model(trained, folder, tmp_path_factory) -> tuple[Path, dict]:
     return out, exported(trained, out, "--data", folder, "--frames", 2)
 
 
+@pytest.mark.slow
+def test_what_a_precision_costs_is_measured_and_printed(trained, folder, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(ssz.AGREEMENT, "int8", 0.5)  # of an untrained network
+    words = ("--precision", "int8", "--data", folder, "--calibration", 2, "--validation", folder, "--limit", 2)
+    accuracy = exported(trained, tmp_path / "m", *words)["accuracy"]
+    assert list(accuracy) == ["fp32", "int8"]
+    assert accuracy["fp32"].keys() == accuracy["int8"].keys()
+    assert 0 < accuracy["fp32"]["IoU/air"] <= 100
+    assert f"{accuracy['int8']['IoU/air'] - accuracy['fp32']['IoU/air']:+.2f}" in capsys.readouterr().out
+
+
 def test_every_backend_was_held_against_pytorch(model, folder) -> None:
     _, result = model
     assert set(result["parity"]) == set(BACKENDS) - {"torch"}
@@ -100,7 +111,7 @@ def test_no_frames_check_nothing_and_are_refused(trained, tmp_path, capsys) -> N
 
 
 def test_an_engine_that_strays_is_caught_and_nothing_stays(trained, folder, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(ssz, "AGREEMENT", 1.1)
+    monkeypatch.setitem(ssz.AGREEMENT, "fp32", 1.1)
     words = ["export", "ssz", trained, "--out", tmp_path / "model", "--data", folder]
     assert cli.main([str(word) for word in words]) == 2
     assert "labels as PyTorch does" in capsys.readouterr().err
@@ -124,7 +135,7 @@ def test_differences_are_counted_and_named() -> None:
 
     same = against({"labels": labels, "probability": certain})
     assert (same["agreement"], same["differing"], same["probability"]) == (1.0, [], 0.0)
-    judge("onnxruntime", same)
+    judge("onnxruntime", same, 0.9999)
     strays = against({"labels": other, "probability": doubtful})
     assert strays["agreement"] == pytest.approx(0.996)
     assert strays["differing"] == [
@@ -133,7 +144,7 @@ def test_differences_are_counted_and_named() -> None:
     ]
     assert strays["probability"] == pytest.approx(0.2)
     with pytest.raises(InputError, match=r"99.6000% \(it takes car as van, air as tree\); expected at least 99.99%"):
-        judge("onnxruntime", strays)
+        judge("onnxruntime", strays, 0.9999)
 
 
 def test_a_folder_without_frames_is_refused(trained, tmp_path, capsys) -> None:

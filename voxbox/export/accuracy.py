@@ -37,11 +37,11 @@ def table(accuracy: Mapping[str, Scores]) -> str:
     """accuracy: scores by precision, fp32 first."""
     names = list(accuracy)
     whole = accuracy[names[0]]
-    lines = [f"{'percent':24}" + "".join(f"{name:>9}" for name in names) + f"{'change':>9}" * (len(names) > 1)]
+    lines = [f"{'percent':30}" + "".join(f"{name:>9}" for name in names) + f"{'change':>9}" * (len(names) > 1)]
     for score, value in whole.items():
         values = [accuracy[name][score] for name in names]
         change = f"{values[-1] - value:+9.2f}" * (len(names) > 1)
-        lines.append(f"{score:24}" + "".join(f"{v:9.2f}" for v in values) + change)
+        lines.append(f"{score:30}" + "".join(f"{v:9.2f}" for v in values) + change)
     return "\n".join(lines)
 
 

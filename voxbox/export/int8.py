@@ -47,11 +47,12 @@ def _convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Those of the body whose weights are constants, and whose map bears it.
 
     The first two of a path do not: what sensors say is in metres, far and near, and one scale for all rounds away where
-    in its pillar a LiDAR's point lies. Nor do those on maps from a resize: OpenVINO (2026.4) rounds while it resizes,
-    before a Concat too, and wrongly (KM3D's heads were off by a fifth); they are the cheap ones that join two scales.
+    in its pillar a LiDAR's point lies. Nor do those that join maps, of which each would want a scale of its own, or
+    take a resized one: OpenVINO (2026.4) rounds while it resizes, before a Concat too, and wrongly (KM3D's heads were
+    off by a fifth). They are few and cheap.
     """
     inside, weights = body(graph), {tensor.name for tensor in graph.initializer}
-    makers = {node.output[0]: node for node in graph.node}
+    makers = {node.output[0]: node.op_type for node in graph.node}
     behind = _convolutions_behind(graph)
     return [
         node
@@ -60,7 +61,7 @@ def _convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
         and node.output[0] in inside
         and node.input[1] in weights
         and behind[node.input[0]] > 1
-        and not _resized(node.input[0], makers)
+        and makers[node.input[0]] not in ("Concat", "Resize")
     ]
 
 
@@ -71,14 +72,6 @@ def _convolutions_behind(graph: onnx.GraphProto) -> dict[str, int]:
         most = max((behind.get(value, 0) for value in node.input), default=0)
         behind |= dict.fromkeys(node.output, most + (node.op_type in CONVOLUTIONS))
     return behind
-
-
-def _resized(value: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
-    """Whether a map, or a part of it, comes straight from a resize."""
-    maker = makers.get(value)
-    if maker is None or maker.op_type != "Concat":
-        return maker is not None and maker.op_type == "Resize"
-    return any(_resized(part, makers) for part in maker.input)
 
 
 Made = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]

@@ -6,10 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from voxbox.bag.rig import rig_samples
-from voxbox.demo.drives import SHIPPED_RIG_DRIVE
-from voxbox.export.image_frames import spread
 from voxbox_core.datasets.kitti import read_points
 from voxbox_core.datasets.kitti_rig import HEIGHT
 from voxbox_core.datasets.rig import RigSample, View
@@ -33,8 +32,9 @@ def lidar_frames(data: Path | None, count: int) -> list[RigSample]:
 
 
 def calibration_frames(data: Path | None, count: int) -> Iterator[RigSample]:
-    """`count` frames of the shipped street drive, evenly spread, and the first `count` of `data`, if there are any."""
-    yield from spread(list(rig_samples(SHIPPED_RIG_DRIVE)), count)
+    """`count` streets, and the first `count` frames of `data`, if there are any. Frames of one street are too much
+    alike: of other streets more would be cut off."""
+    yield from tqdm((street_frame(i) for i in range(count)), "calibrating", total=count, unit="frame")
     if data is not None:
         yield from lidar_frames(data, count)
 

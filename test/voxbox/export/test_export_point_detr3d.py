@@ -17,7 +17,7 @@ from point_detr3d_ros.student import Student
 from point_detr3d_ros.teacher import Teacher
 from voxbox import cli
 from voxbox.export import point_detr3d
-from voxbox.export.parity import compare
+from voxbox.export.parity import Tolerance, compare
 from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.datasets.rig import Prompts, RigSample, View
@@ -195,6 +195,16 @@ def test_impossible_values_are_refused(student, tmp_path, capsys, option, said):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_the_student_is_released_in_a_precision(student, rig, tmp_path_factory, monkeypatch, precision):
+    monkeypatch.setitem(point_detr3d.TOLERANCE, "int8", Tolerance({}, 1e-2, missing=0.9))  # of an untrained network
+    words = ("--data", rig, "--precision", precision, "--calibration", 1)
+    folder, result = exported(tmp_path_factory, precision, "point-detr3d", student, *words)
+    assert result["manifest"]["precision"] == precision
+    assert len(PointDETR3D.open(folder, "onnxruntime", score_threshold=0.0)(RigFolder(rig)[0].points, 1.7)) > 0
+
+
+@pytest.mark.slow
 def test_the_assistant_in_fp16_is_checked_and_in_int8_refused(teacher, rig, tmp_path, capsys):
     words = ["export", "point-detr3d-assist", teacher, "--out", tmp_path / "model", "--data", rig, "--frames", 1]
     assert cli.main([str(word) for word in (*words, "--precision", "int8")]) == 2

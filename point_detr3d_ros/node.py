@@ -43,6 +43,7 @@ from voxbox_core.ros.problems import Severity
 from voxbox_core.ros.process import leave, run
 
 _CLICKS = 32  # that may wait for their answers
+_NO_SESSION = "the assistant is not loaded any more"
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -362,7 +363,9 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
 
     def _on_accept(self, request: Any, response: Any) -> Any:
         session = self._session
-        assert session is not None
+        if session is None:  # let go of meanwhile
+            response.success, response.message = False, _NO_SESSION
+            return response
         try:
             count = self._accept(session)
         except InputError as error:
@@ -375,7 +378,9 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
 
     def _on_reject(self, request: Any, response: Any) -> Any:
         session = self._session
-        assert session is not None
+        if session is None:
+            response.success, response.message = False, _NO_SESSION
+            return response
         withdrawn = session.reject()
         response.success = withdrawn is not None
         response.message = f"{session.waiting} boxes wait" if withdrawn else "no box waits"

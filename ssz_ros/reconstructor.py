@@ -99,6 +99,7 @@ class SSZ:
         from voxbox_core.device_voxels import surface_cells  # PyTorch: a node that runs another engine does without
 
         found = self.device.compute(inputs)
+        self._require_grid(tuple(found["labels"][0].shape))
         seen = self.device.upload("seen", aligned.seen)
         surface = surface_cells(found["labels"][0].where(seen, UNKNOWN))
         return self.device.download(found | {"surface": surface})
@@ -109,15 +110,17 @@ class SSZ:
         Raises InputError when the model fills another grid than its contract says.
         """
         labels, probability = outputs["labels"][0], outputs.get("probability")
-        if labels.shape != self.contract.fruxel.shape:
-            raise InputError(
-                "grid of the model's labels", labels.shape, f"{self.contract.fruxel.shape}", "Export the model again."
-            )
+        self._require_grid(labels.shape)
         certainty = None if probability is None else probability[0]
         if not seen.all():
             labels = np.where(seen, labels, np.uint8(UNKNOWN))
             certainty = None if certainty is None else np.where(seen, certainty, np.uint8(0))
         return Voxels(labels, self.contract.fruxel, certainty, self.contract.classes, outputs.get("surface"))
+
+    def _require_grid(self, shape: tuple[int, ...]) -> None:
+        expected = self.contract.fruxel.shape
+        if shape != expected:
+            raise InputError("grid of the model's labels", shape, f"{expected}", "Export the model again.")
 
 
 def align(image: Picture, camera: Camera, fruxel: Fruxel, per_cell: int) -> Aligned:

@@ -81,7 +81,8 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
             run = open_model(graph, backend).run
             differences[backend] = parity.compare(Runner(deployed), run, frames, _nearest, _difference, tolerance)
             parity.judge(backend, differences[backend], tolerance)
-        scores[args.precision] = accuracy.measure(args, graph)
+        if args.precision not in scores:
+            scores[args.precision] = accuracy.measure(args, graph)
         manifest = release.seal(folder, SYSTEM, args.out.name, contract.to_json())
         release.install(folder, args.out)
     return {"model": str(args.out), "manifest": manifest, "parity": differences, "accuracy": scores}
@@ -111,7 +112,8 @@ def export_assist(args: argparse.Namespace) -> dict[str, Any]:
             found = _answers(folder, backend)
             differences[backend] = parity.compare(reference, found, frames, _same, _difference, tolerance)
             parity.judge(backend, differences[backend], tolerance)
-        scores[args.precision] = accuracy.measure(args, folder)
+        if args.precision not in scores:
+            scores[args.precision] = accuracy.measure(args, folder)
         release.install(folder, args.out)
     return {"model": str(args.out), "manifest": manifests, "parity": differences, "accuracy": scores}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import yaml
 
+from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 from voxbox_core.runtime import available
 from voxbox_core.runtime.model import MANIFEST, checksum
@@ -18,8 +19,11 @@ PRECISION = "precision"
 
 
 def engines() -> tuple[str, ...]:
-    """The installed backends that run the ONNX file on a CPU, to be held against PyTorch."""
-    return tuple(name for name in available() if name not in ("torch", "tensorrt"))
+    """The installed backends that run the ONNX file on a CPU, to be held against PyTorch. Raises InputError without."""
+    found = tuple(name for name in available() if name not in ("torch", "tensorrt"))
+    if not found:
+        raise InputError("engines to check an export by", "none", "onnxruntime or openvino", "Install onnxruntime.")
+    return found
 
 
 def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEIGHTS) -> dict[str, object]:

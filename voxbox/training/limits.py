@@ -21,11 +21,13 @@ class Limits:
     among: tuple[str, ...] = ()
 
     def hold(self, value: Any) -> bool:
-        """Whether a value is within; NaN never is."""
+        """Whether a value is within; NaN is beyond every limit, and so is what is no number."""
         if isinstance(value, tuple):
             return all(self.hold(each) for each in value)
         if self.among:
             return value in self.among
+        if not isinstance(value, int | float):
+            return not str(self)
         return (
             (self.above is None or value > self.above)
             and (self.least is None or value >= self.least)

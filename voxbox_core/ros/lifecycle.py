@@ -1,5 +1,6 @@
 """The lifecycle node that every perception node is: a system adds what it loads, listens to and does with a frame."""
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -211,11 +212,15 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def _soon(self, step: Callable[[], None]) -> None:
         """Run a step once the executor spins, in turn with the transitions that others ask for."""
 
+        made = threading.Lock()  # the thread that spins the node may be at it before it has its name here
+
         async def once() -> None:
-            timer.cancel()  # not destroyed: the executor may have it in hand again already
+            with made:
+                timer.cancel()  # not destroyed: the executor may have it in hand again already
             await self._aside.run(step)
 
-        timer = self.create_timer(0.0, once, callback_group=self._lifecycle, clock=self._steady)
+        with made:
+            timer = self.create_timer(0.0, once, callback_group=self._lifecycle, clock=self._steady)
 
     def _finish(self) -> None:
         if self._doing != "finalized":

@@ -1,5 +1,6 @@
 """Nodes as a process: they spin until they are asked to stop, and leave with a status that says how it went."""
 
+import math
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from voxbox_core.ros.lifecycle import PerceptionNode
 
 _SPIN = 0.2  # s within which a signal is noticed
 _POLL = 0.01  # s
+_AGAIN = 1.0  # s after which a signal is another one: launch without a terminal repeats Ctrl-C to who has had it
 # s that a thread keeps the interpreter while another wants it. An answer needs it some ten times: with Python's 5 ms it
 # would come 50 ms late while a frame's messages are made.
 SWITCH = 0.0005
@@ -35,13 +37,14 @@ def run(make: Callable[[], PerceptionNode[Any]], args: Sequence[str] | None = No
 def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = None) -> int:
     """Spin the nodes that `make` makes, each in a thread of its own, so that none holds up another.
 
-    SIGINT or SIGTERM shut them down in order; a second one ends the process at once.
+    SIGINT or SIGTERM shut them down in order; another one, a second later, ends the process at once.
     Returns 0; 1 when engines were to be built only, and could not; 2 when the arguments it was given make no node.
     Raises what a callback of a node raises.
     """
     stop = threading.Event()
+    asked = _Asked(stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: _ask(stop, number, _frame))
+        signal.signal(number, asked)
     sys.setswitchinterval(SWITCH)
     # rclpy's own handlers would invalidate the context before the node could say goodbye.
     try:
@@ -59,7 +62,7 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
         pass
     for node in perception:
         node.finish()
-    while not all(node.finished for node in perception) and not any(each.error for each in spinning):
+    while any(each.alive and not node.finished for each, node in zip(spinning, nodes) if node in perception):
         time.sleep(_POLL)
     for each in spinning:
         each.end()
@@ -84,6 +87,11 @@ class _Spinning:
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, name=f"spin {node.get_name()}", daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still spins."""
+        return self._thread.is_alive()
 
     def end(self) -> None:
         """After the callback at hand."""
@@ -117,6 +125,16 @@ def spin_once(executor: Executor) -> None:
         executor.spin_once(timeout_sec=_SPIN)
 
 
-def _ask(stop: threading.Event, number: int, frame: FrameType | None) -> None:
-    stop.set()
-    signal.signal(number, signal.SIG_DFL)
+class _Asked:
+    """What a signal does."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop, self._first = stop, math.inf
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        self._stop.set()
+        if now > self._first + _AGAIN:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._first = min(self._first, now)

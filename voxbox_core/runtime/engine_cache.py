@@ -50,7 +50,10 @@ def find(key: EngineKey) -> Found:
     others = _differences(sidecar, key)
     if others:
         return Found(None, f"{path} is foreign: {others}")
-    engine = path.read_bytes()
+    try:
+        engine = path.read_bytes()
+    except OSError as error:  # another user's, or just removed
+        return Found(None, f"{path} cannot be read ({error.strerror})")
     if len(engine) != sidecar.get("bytes"):
         return Found(None, f"{path} has {len(engine)} of {sidecar.get('bytes')} bytes")
     if _checksum(engine) != sidecar.get("sha256"):

@@ -1,16 +1,16 @@
 """OpenVINO on the CPU."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import numpy as np
 import openvino
 
 from voxbox_core.errors import InputError
 from voxbox_core.runtime.model import LoadedModel, ModelFile
+from voxbox_core.runtime.single import single
 
 
-@lru_cache(maxsize=1)
+@single
 def _core() -> openvino.Core:
     """One for the process, which lasts as long.
 

@@ -7,7 +7,8 @@ import torch
 
 
 class Staging:
-    """Keeps one pinned buffer per input name, so that a frame is uploaded asynchronously and nothing is allocated.
+    """Keeps one pinned buffer per input name, so that a frame is uploaded asynchronously, and without allocation
+    where shapes stay.
 
     A buffer is reused for the next frame, as soon as the last one has been copied out of it.
     """

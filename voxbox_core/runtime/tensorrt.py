@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from voxbox_core.runtime.engine_cache import EngineKey, Found
 from voxbox_core.runtime.engine_run import EngineRun
 from voxbox_core.runtime.model import LoadedModel, ModelFile
 from voxbox_core.runtime.onnx_file import OnnxFacts
+from voxbox_core.runtime.single import single
 
 FULL, RTX = "tensorrt", "tensorrt_rtx"
 PORTABLE = "portable"
@@ -65,6 +65,10 @@ def refusal() -> InputError | None:
     if not driver.has_driver():
         return InputError("NVIDIA driver", "absent, or without a GPU", "one with a GPU, for TensorRT", _AHEAD)
     name = _installed()[0]
+    try:
+        _library(name)
+    except (ImportError, OSError) as error:  # its own libraries may lack
+        return InputError(name, f"not to be imported ({error})", "a whole installation", f"Install {name} again.")
     needed, (major, minor) = _cuda_wanted(name), driver.driver_version()
     if major < needed:
         return InputError(
@@ -321,13 +325,13 @@ def _deserialize(name: str, engine: bytes) -> Any:
     return _runtime(name).deserialize_cuda_engine(engine)
 
 
-@lru_cache(maxsize=2)
+@single
 def _runtime(name: str) -> Any:
     """One for the process: engines need it as long as they live."""
     return _library(name).Runtime(_log(name))
 
 
-@lru_cache(maxsize=2)
+@single
 def _log(name: str) -> Any:
     """One for the process, as the library wants it."""
     return _new_log(_library(name), logging.getLogger(f"voxbox.{name}"))

@@ -25,7 +25,7 @@ class Toy:
 @pytest.mark.parametrize(
     ("limits", "within", "beyond"),
     [
-        (Limits(above=0), [1e-9, 5], [0, -1, math.nan]),
+        (Limits(above=0), [1e-9, 5], [0, -1, math.nan, "5", None]),
         (Limits(least=0), [0, 5], [-1e-9, math.nan]),
         (Limits(least=0, most=1), [0, 1], [-0.1, 1.1, math.nan]),
         (Limits(least=0, below=1), [0, 0.999], [1]),

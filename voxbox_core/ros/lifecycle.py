@@ -183,7 +183,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def _adopt(self, accepted: list[Parameter]) -> None:
         self.parameters = changed(self.parameters, {p.name: p.value for p in accepted}, self._configured)
-        if self._doing not in ("unconfigured", "loading"):  # what `load` is making reads them later, when active
+        if self._doing not in ("unconfigured", "loading", "cleaning up"):  # what `load` makes reads them when active
             self.on_parameters()
         if self._worker is not None:
             self._listen_to_tf()
@@ -314,6 +314,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def _release(self) -> None:
         """Undo everything."""
         self._silence()
+        self._doing = "cleaning up"
         for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
         self._outputs = []

@@ -112,8 +112,7 @@ class Km3dNode(PerceptionNode[Parameters]):
         """One image -> boxes on their topics; what only eyes need comes after what a planner waits for."""
         assert self._detector is not None
         begun = time.perf_counter()
-        device = self._detector.device
-        image = self.once(message, read_image) if device is None else read_image(message, device)
+        image = read_image(message, self._detector.device, self.once)
         view = self._view.require(
             image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
         )

@@ -6,6 +6,7 @@ there as they are, and become colours there.
 """
 
 import array
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -44,22 +45,38 @@ _ENDINGS = {"jpeg": b"\xff\xd9", "jpg": b"\xff\xd9", "png": b"IEND"}
 _TAIL = 1024  # bytes at the end in which to look for it: some cameras pad
 
 
-def read_image(message: Any, device: OnDevice | None = None) -> Picture:
+def _alone(message: Any, compute: Callable[[Any], Any]) -> Any:
+    return compute(message)
+
+
+def read_image(
+    message: Any, device: OnDevice | None = None, once: Callable[[Any, Callable[[Any], Any]], Any] = _alone
+) -> Picture:
     """An Image or CompressedImage -> (H, W, 3) uint8 RGB, read-only where it is a view of the message.
 
     device: of the engine that the image is for; the picture is then a tensor there. Compressed ones are decoded here.
+    once: computes what a function makes of a message; several nodes that are given one message share the results.
     Raises InputError for encodings and formats it does not know, and data that do not fit their description.
     """
+    if device is None:
+        return once(message, _decoded)
+    from voxbox_core import device_image  # PyTorch: a node that runs another engine is lighter without
+
+    pixels, encoding, big_endian = once(message, _pixels)
+    return device_image.rgb(device.upload("image", pixels), encoding, big_endian)
+
+
+def _decoded(message: Any) -> np.ndarray:
+    return _rgb(*_pixels(message))
+
+
+def _pixels(message: Any) -> tuple[np.ndarray, str, bool]:
+    """Pixels as they are, their encoding, and whether their numbers are big-endian."""
     if hasattr(message, "format"):
         pixels, encoding = _decompress(message)
     else:
         pixels, encoding = _unpack(message), str(message.encoding)
-    big_endian = bool(getattr(message, "is_bigendian", False))
-    if device is None:
-        return _rgb(pixels, encoding, big_endian)
-    from voxbox_core import device_image  # PyTorch: a node that runs another engine is lighter without
-
-    return device_image.rgb(device.upload("image", pixels), encoding, big_endian)
+    return pixels, encoding, bool(getattr(message, "is_bigendian", False))
 
 
 def _rgb(pixels: np.ndarray, encoding: str, big_endian: bool) -> np.ndarray:

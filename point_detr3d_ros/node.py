@@ -276,7 +276,7 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
         return views
 
     def _read(self, message: Any) -> np.ndarray:
-        return self.once(message, read_image)
+        return read_image(message, once=self.once)
 
     def _camera_from_lidar(self, camera: Any, lidar: Any) -> np.ndarray:
         """(4, 4), from the LiDAR at the cloud's stamp to the camera at the image's, where a fixed frame allows it."""

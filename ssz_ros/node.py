@@ -90,8 +90,7 @@ class SszNode(PerceptionNode[Parameters]):
         """One image -> voxels on the topics that somebody listens to, those for eyes last."""
         assert self._reconstructor is not None
         begun = time.perf_counter()
-        device = self._reconstructor.device
-        image = self.once(message, read_image) if device is None else read_image(message, device)
+        image = read_image(message, self._reconstructor.device, self.once)
         view = self._view.require(
             image, message.header, self.parameters.unrectified, self._camera_info_in.missing, self.problems.report
         )

@@ -112,17 +112,16 @@ def arguments(tmp_path: Path) -> list[str]:
 
 _RUN = """
 import sys
-import km3d_ros.node, ssz_ros.node
+import msgs.images
 from voxbox import bringup
 
-def counted(module):
-    read = module.read_image
-    def read_image(message, *device):
+def counted(read):
+    def unpack(message):
         print("decoded", message.header.stamp.sec, message.header.stamp.nanosec, flush=True)
-        return read(message, *device)
-    return read_image
+        return read(message)
+    return unpack
 
-km3d_ros.node.read_image = ssz_ros.node.read_image = counted(km3d_ros.node)
+msgs.images._unpack = counted(msgs.images._unpack)
 bringup.main()
 """
 

@@ -70,3 +70,25 @@ def test_compressed_images(device, said) -> None:
 def test_odd_sizes(device, encoding) -> None:
     taken = message(encoding, 61, 47, 3)
     np.testing.assert_array_equal(read_image(taken, Uploads(device)).cpu().numpy(), read_image(taken))
+
+
+@on_each_device
+def test_nodes_that_share_a_message_decompress_it_once(device, monkeypatch) -> None:
+    decompressed: list[bytes] = []
+    decode = cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda *args: decompressed.append(b"") or decode(*args))
+    results: dict = {}
+
+    def once(taken, compute):
+        if compute not in results:
+            results[compute] = compute(taken)
+        return results[compute]
+
+    data = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))[1].tobytes()
+    taken = SimpleNamespace(format="rgb8; png compressed rgb8", data=data)
+    first, second = (read_image(taken, Uploads(device), once) for _ in range(2))
+    assert len(decompressed) == 1
+    np.testing.assert_array_equal(first.cpu().numpy(), second.cpu().numpy())
+    for _ in range(2):
+        np.testing.assert_array_equal(read_image(taken, once=once), first.cpu().numpy())
+    assert len(decompressed) == 2  # on the CPU the colours are shared, too

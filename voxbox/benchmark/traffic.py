@@ -1,6 +1,5 @@
 """One recorded frame sent to running nodes again and again, each time with the stamp of now, and what they answer."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,15 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from voxbox.bag.player import message_class
 from voxbox.benchmark.setting import Exchange
+from voxbox.demo.spun import spun_node
 from voxbox_core.datasets.bag import Bag, Message, find_topics
 from voxbox_core.datasets.bag.rig import find_rig_topics
 from voxbox_core.datasets.bag.types import DETECTIONS, POINTS
@@ -164,28 +161,8 @@ class Traffic:
 @contextmanager
 def traffic(systems: Sequence[str], frames: Sequence[Frame], together: bool, domain: int) -> Iterator[Traffic]:
     """A Traffic whose callbacks run in a thread until the block ends."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("voxbox_benchmark", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    made = Traffic(node, systems, frames, together)
-    thread = threading.Thread(target=_spin, args=(executor,), name="traffic", daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        executor.shutdown()
-        thread.join(timeout=5.0)
-        node.destroy_node()
-        rclpy.shutdown(context=context)
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return
+    with spun_node("voxbox_benchmark", domain) as node:
+        yield Traffic(node, systems, frames, together)
 
 
 def _unstamped(message: Message) -> bytes:

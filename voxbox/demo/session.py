@@ -4,21 +4,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from threading import Thread
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from voxbox.bag.pace import paced
 from voxbox.bag.player import Player, message_class
 from voxbox.demo.annotator import Annotator, Found
 from voxbox.demo.clicks import Script
 from voxbox.demo.replay import Feed, Replay
+from voxbox.demo.spun import spun_node
 from voxbox_core.boxes import Boxes3D
 from voxbox_core.datasets.bag import Bag, Message
 from voxbox_core.errors import InputError
@@ -228,24 +225,5 @@ class Session:
 @contextmanager
 def session(bag: Bag, feed: Feed, domain: int) -> Iterator[Session]:
     """A Session whose callbacks run in a thread until the block ends."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("voxbox_demo", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = Thread(target=_spin, args=(executor,), name="demo", daemon=True)
-    thread.start()
-    try:
+    with spun_node("voxbox_demo", domain) as node:
         yield Session(node, bag, feed)
-    finally:
-        executor.shutdown()
-        thread.join(timeout=5.0)
-        node.destroy_node()
-        rclpy.shutdown(context=context)
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return

@@ -21,9 +21,24 @@ class Folder(Protocol[Sample]):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+class Imaged(Protocol):
+    @property
+    def image(self) -> np.ndarray: ...
+
+    @property
+    def camera(self) -> Camera: ...
+
+
 def spread(folder: Folder[Sample], count: int) -> Iterator[Sample]:
     """`count` samples of a folder, all where it has fewer."""
     return (folder[i] for i in _places(len(folder), count))
+
+
+def calibration_images(folder: Folder[Imaged] | None, count: int) -> Iterator[tuple[np.ndarray, Camera]]:
+    """What int8 is calibrated on: images of the street, and as many of a folder, if there is one."""
+    yield from street_images(count)
+    if folder is not None:
+        yield from ((sample.image, sample.camera) for sample in spread(folder, count))
 
 
 def street_images(count: int) -> Iterator[tuple[np.ndarray, Camera]]:

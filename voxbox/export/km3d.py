@@ -15,7 +15,7 @@ from km3d_ros.detector import KM3D, load_deployed
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import accuracy, parity, release
-from voxbox.export.image_frames import spread, street_images
+from voxbox.export.image_frames import calibration_images
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays, Tolerance
 from voxbox.export.precision import lower
@@ -103,13 +103,10 @@ def _frames(contract: Contract, data: Path | None, count: int) -> list[Mapping[s
 
 
 def _calibration(contract: Contract, data: Path | None, count: int) -> Iterator[Arrays]:
-    """Inputs that int8 is calibrated on: frames of the street, and as many of a folder, if there is one."""
+    """Inputs that int8 is calibrated on."""
     prepare = KM3D(contract, run=lambda inputs: {}).preprocess
-    for image, camera in street_images(count):
-        yield prepare(image, camera)
-    if data is not None:
-        for sample in spread(KittiFolder(data, points=False), count):
-            yield prepare(sample.image, sample.camera)
+    folder = None if data is None else KittiFolder(data, points=False)
+    return (prepare(image, camera) for image, camera in calibration_images(folder, count))
 
 
 def _check(

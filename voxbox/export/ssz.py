@@ -18,7 +18,7 @@ from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox.export import accuracy, release
 from voxbox.export.class_bias import best_bias, gather
-from voxbox.export.image_frames import spread, street_images
+from voxbox.export.image_frames import calibration_images
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays
 from voxbox.export.precision import lower
@@ -130,12 +130,10 @@ def aligned_images(contract: Contract, data: Path | None, count: int) -> list[Ar
 
 
 def _calibration(contract: Contract, data: Path | None, count: int) -> Iterator[Arrays]:
-    """Inputs that int8 is calibrated on: images of the street, and as many of a folder, if there is one."""
-    for image, camera in street_images(count):
-        yield {"image": align(image, camera, contract.fruxel, contract.per_cell).image[None]}
-    if data is not None:
-        for s in spread(VoxelFolder(data, depth=False), count):
-            yield {"image": align(s.image, s.camera, contract.fruxel, contract.per_cell).image[None]}
+    """Inputs that int8 is calibrated on."""
+    folder = None if data is None else VoxelFolder(data, depth=False)
+    images = calibration_images(folder, count)
+    return ({"image": align(*each, contract.fruxel, contract.per_cell).image[None]} for each in images)
 
 
 def _check(

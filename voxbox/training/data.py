@@ -96,8 +96,9 @@ def loader(
 ) -> "DataLoader[Any]":
     """The batches of the steps, prepared in `workers` processes, in this one when 0.  pinned: for a GPU.
 
-    Processes are spawned: one forked from a process with threads (those of numba, of DDS) may wait for ever for a lock
-    that a thread held.
+    Processes come from a fork server: one forked from a process with threads (those of numba, of DDS) may wait for
+    ever for a lock that a thread held, and one that is spawned takes its interpreter down at the end under the thread
+    that hands its batches over, which aborts it now and then.
     """
     return DataLoader(
         draws,
@@ -106,6 +107,6 @@ def loader(
         collate_fn=collate,
         pin_memory=pinned,
         persistent_workers=workers > 0,
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context="forkserver" if workers else None,
         generator=torch.Generator(),  # of its own: torch's is the dropout's, and goes on where a checkpoint was
     )

@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from farewell import Farewell
 
 from km3d_ros.contract import Contract
 from voxbox.training.data import Draws, Frames, FromStep, loader
@@ -68,3 +69,11 @@ def test_processes_share_a_step():
 def test_several_folders_are_one():
     joined = Frames([frames(2), frames(3, first=2)])
     assert [joined[i].name for i in range(len(joined))] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_worker_leaves_without_taking_its_interpreter_down_under_its_threads(tmp_path):
+    batches = iter(loader(Farewell(tmp_path), FromStep(0, 3, 0, 1), 1, False))
+    assert next(batches).tolist() == [0, 1, 2]
+    batches._shutdown_workers()
+    assert [worker.exitcode for worker in batches._workers] == [0]
+    assert not (tmp_path / "taken down").exists()

@@ -8,15 +8,18 @@ Engines are built deep inside of `open_model`; the node, or a command with a bar
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 # What is done, in words, and how much of it, 0 to 1 -> whether to go on. It may be called from any thread.
+# Beginning, 0, and end, 1, are told once; between them a part may be told again, to ask.
 Listener = Callable[[str, float], bool]
 
 _STEP = 0.01
+_PATIENCE = 0.1  # s
 
 
 def _log(what: str, done: float) -> bool:
@@ -54,13 +57,15 @@ class _Phase:
 class Phases:
     """Nested phases of a build, each of some steps, as one number from 0 to 1 that never falls.
 
-    tell: is given the number whenever it has grown by a hundredth; its answer, whether to go on, is remembered. The
-    end, 1, is for the builder to tell. Phases may come from several threads.
+    tell: is given the number whenever it has grown by a hundredth, and at a step 0.1 s after it was asked last; its
+    answer, whether to go on, is remembered. Beginning and end are for the builder to tell. Phases may come from several
+    threads.  clock: s.
     """
 
-    def __init__(self, tell: Callable[[float], bool]) -> None:
+    def __init__(self, tell: Callable[[float], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self.wanted = True
-        self._tell = tell
+        self._tell, self._clock = tell, clock
+        self._asked = clock()
         self._active: dict[str, _Phase] = {}
         self._told = 0.0
         self._lock = threading.Lock()
@@ -80,15 +85,20 @@ class Phases:
             if name in self._active:
                 self._active[name].done = index + 1
             done = max((self._share(root) for root, p in self._active.items() if p.parent is None), default=0.0)
-            if self._told + _STEP <= done < 1.0:
-                self._told = done
-                self.wanted = self._tell(done) and self.wanted
+            part = max(done, self._told) if done < 1.0 else self._told
+            if part >= self._told + _STEP or (part > 0.0 and self._clock() >= self._asked + _PATIENCE):
+                self._ask(part)
             return self.wanted
 
     def finish(self, name: str) -> None:
         """A phase has ended; those that did not reach their last step, too."""
         with self._lock:
             self._active.pop(name, None)
+
+    def _ask(self, part: float) -> None:
+        self._told = part
+        self.wanted = self._tell(part) and self.wanted
+        self._asked = self._clock()
 
     def _share(self, name: str) -> float:
         """Of a phase: the steps that are done, and as much of the next as the phase inside of it has come."""

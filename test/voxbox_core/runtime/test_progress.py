@@ -23,7 +23,7 @@ def test_nested_phases_fill_their_step_of_the_outer_one():
 
 def test_it_never_falls_and_never_tells_the_end():
     told = []
-    phases = Phases(lambda done: told.append(done) or True)
+    phases = Phases(lambda done: told.append(done) or True, clock=lambda: 0.0)
     for _ in range(2):  # a second beginning of the same phases
         phases.start("all", None, 2)
         for step in range(2):
@@ -48,6 +48,28 @@ def test_who_listens_may_want_no_more():
     assert not phases.step("all", 1)
     assert not phases.step("all", 2)
     assert not phases.wanted
+
+
+def test_who_listens_is_asked_in_time_also_where_nothing_grows():
+    told, now, wanted = [], [0.0], [True]
+    phases = Phases(lambda done: told.append(done) or wanted[0], clock=lambda: now[0])
+    phases.start("all", None, 1000)
+    for now[0] in (0.02, 0.04, 0.06, 0.11, 0.13, 0.2, 0.22):  # s
+        assert phases.step("all", 0)
+    assert told == [0.001, 0.001]
+    wanted[0] = False
+    assert phases.step("all", 0)  # asked 0.02 s ago
+    now[0] = 0.4
+    assert not phases.step("all", 0)
+
+
+def test_the_beginning_is_not_told_again():
+    told, now = [], [0.0]
+    phases = Phases(lambda done: told.append(done) or True, clock=lambda: now[0])
+    phases.start("orphan", "unknown", 2)
+    now[0] = 1.0
+    assert phases.step("orphan", 0)
+    assert not told
 
 
 def test_a_listener_hears_what_is_told_in_its_block_alone():

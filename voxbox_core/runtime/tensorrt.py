@@ -18,9 +18,9 @@ from typing import Any
 
 from voxbox_core.errors import InputError
 from voxbox_core.files import require_writable
-from voxbox_core.runtime import driver, engine_cache, onnx_file, progress
+from voxbox_core.runtime import driver, engine_cache, engine_lock, onnx_file, progress
 from voxbox_core.runtime.engine_cache import EngineKey, Found
-from voxbox_core.runtime.engine_run import EngineRun
+from voxbox_core.runtime.engine_run import EngineRun, on_device
 from voxbox_core.runtime.model import LoadedModel, ModelFile
 from voxbox_core.runtime.onnx_file import OnnxFacts
 from voxbox_core.runtime.single import single
@@ -110,7 +110,9 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
     if engine is None:
         value = f"refused by {_named(keys[0])} right after it was built ({_log(keys[0].engine).last()})"
         raise InputError(f"engine of {model.onnx}", value, "one that runs here", "Choose another backend.")
-    return LoadedModel(EngineRun(_library(keys[0].engine), engine), facts.metadata, "tensorrt", facts.precision)
+    run = EngineRun(_library(keys[0].engine), engine)
+    there = on_device(run)
+    return LoadedModel(there or run, facts.metadata, "tensorrt", facts.precision, there)
 
 
 def build(model: ModelFile, target: str | None = None, anew: bool = False) -> Path:
@@ -219,8 +221,21 @@ def _why(name: str, found: list[Found]) -> str:
 
 
 def _build(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str) -> Path:
-    """Raises InputError when the library refuses the model, or the listener wants no more."""
-    require_writable(engine_cache.path_of(key))  # now, not after minutes of building
+    """By one process at a time: who had to wait takes what the other has built.
+
+    Raises InputError when the library refuses the model, or the listener wants no more.
+    """
+    path, tell = engine_cache.path_of(key), progress.listener()
+    require_writable(path)  # now, not after minutes of building
+    with engine_lock.alone(path, tell) as waited:
+        if not (waited and engine_cache.find(key).engine):
+            return _build_here(model, facts, key, why)
+    tell(f"the {_named(key)} engine of {model.onnx} was built by another process meanwhile: {path}", 1.0)
+    return path
+
+
+def _build_here(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str) -> Path:
+    """Raises as `_build`."""
     trt, log, tell = _library(key.engine), _log(key.engine), progress.listener()
     what = f"building the {_named(key)} engine of {model.onnx} for {key.device}"
     begun = time.monotonic()

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -152,6 +154,73 @@ def test_ctrl_c_ends_a_build(tmp_path):
         signal.signal(signal.SIGINT, before)
     assert 1.0 not in heard
     assert not list((tmp_path / "cache").rglob("*.engine"))
+
+
+_BUILD_WHEN_TOLD = """
+import sys
+from pathlib import Path
+from voxbox_core.runtime import progress, tensorrt
+from voxbox_core.runtime.model import ModelFile
+
+def hear(what, done):
+    if done == 0.0:
+        print(what, flush=True)
+        sys.stdin.readline()
+    return True
+
+with progress.told_to(hear):
+    print(tensorrt.build(ModelFile.find(Path(sys.argv[1])), "portable"), flush=True)
+"""
+
+
+@pytest.fixture
+def another(tmp_path):
+    """A process that has begun to build the tiny model's engine, and goes on when it gets a line; and that model."""
+    model = tiny(tmp_path)
+    command = [sys.executable, "-c", _BUILD_WHEN_TOLD, model.onnx]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("building the tensorrt_rtx")
+        yield process, model
+        process.kill()
+
+
+@needs_rtx
+def test_who_comes_second_waits_and_takes_what_the_other_process_has_built(another):
+    other, model = another
+    heard = []
+
+    def hear(what, done):
+        heard.append((what, done))
+        if len(heard) == 2:
+            other.stdin.write("go on\n")
+            other.stdin.flush()
+        return True
+
+    with progress.told_to(hear):
+        path = tensorrt.build(model, tensorrt.PORTABLE)
+    assert path.is_file()
+    assert other.stdout.readline() == f"{path}\n"
+    *waits, (end, whole) = heard
+    assert {what for what, _ in waits} == {f"waiting for the engine that process {other.pid} builds"}
+    assert [done for _, done in waits].count(0.0) == 1
+    assert (end.endswith(f"was built by another process meanwhile: {path}"), whole) == (True, 1.0)
+
+
+@needs_rtx
+def test_who_waits_builds_when_the_other_process_dies(another):
+    other, model = another
+    heard = []
+
+    def hear(what, done):
+        heard.append(what)
+        if len(heard) == 1:
+            other.kill()
+        return True
+
+    with progress.told_to(hear):
+        assert tensorrt.build(model, tensorrt.PORTABLE).is_file()
+    assert heard[0].startswith("waiting for the engine")
+    assert heard[-1].startswith("built the tensorrt_rtx")
 
 
 @needs_rtx

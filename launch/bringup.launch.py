@@ -2,6 +2,8 @@
 
     ros2 launch voxbox bringup.launch.py image:=/cam/image_raw camera_info:=/cam/camera_info points:=/lidar/points
     ros2 launch voxbox bringup.launch.py image:=/cam/image_raw camera_info:=/cam/camera_info point_detr3d:=false
+    ros2 launch voxbox bringup.launch.py bag:=drive.mcap image:=/cam/image_raw camera_info:=/cam/camera_info \
+        points:=/lidar/points target_frame:=base_link rviz:=true
 
 The nodes configure and activate themselves. `detections`, `markers`, `label_info` and `latency` have the name of their
 node in front. Parameters of one node are written in a copy of config/bringup.yaml, which is given as params_file.
@@ -16,6 +18,7 @@ NODES = ("km3d", "point_detr3d", "ssz")
 PARAMETERS = {
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
     "threads": (int, "CPU threads of each engine; 0 leaves it the choice"),
+    "target_frame": (str, "tf frame of all that is published in 3D; the sensor's when empty"),
 }
 TOPICS = {
     "image": ("image", "topic of the camera: Image or CompressedImage"),
@@ -28,4 +31,4 @@ TOPICS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Called by ros2 launch."""
-    return described(System("bringup", PARAMETERS, TOPICS, nodes=NODES))
+    return described(System("bringup", PARAMETERS, TOPICS, shown=("image", "points"), nodes=NODES))

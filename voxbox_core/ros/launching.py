@@ -33,7 +33,7 @@ class System:
     parameters: arguments that become node parameters when they are given, with type and description; target_frame is
     one of them.  topics: those that are remapped, with default and description.
     shown: topics that RViz subscribes to by the same names.  nodes: where the executable is of several nodes, their
-    names, each of which can be switched off; RViz is then opened by hand.
+    names, each of which can be switched off.
     """
 
     name: str
@@ -53,7 +53,7 @@ class System:
             "params_file": (str(_share() / "config" / f"{self.name}.yaml"), "parameters of the node"),
             "bag": ("", "bag to play, on its own clock"),
             "use_sim_time": ("", "true or false; when empty, true with a bag"),
-            **({} if self.nodes else _RVIZ),
+            **_RVIZ,
         }
 
 
@@ -73,7 +73,7 @@ def _start(context: LaunchContext, system: System) -> list:
     sim_time = _truth(given["use_sim_time"] or str(bool(bag)))
     if not Path(given["params_file"]).is_file():
         raise ValueError(f"params_file is {given['params_file']!r}; expected a YAML file of parameters")
-    with_rviz = "rviz" in given and _truth(given["rviz"])
+    with_rviz = _truth(given["rviz"])
     if with_rviz:
         get_package_prefix("rviz2")  # raises here, before the node starts: launch would leave the node behind
     actions: list = []

@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 
-_DEVICE = 0  # the first that CUDA_VISIBLE_DEVICES shows
+DEVICE = 0
+"""The index of the device that is used: the first that CUDA_VISIBLE_DEVICES shows."""
+
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: it waits for nothing that others do
+_UNTIMED = 2  # CU_EVENT_DISABLE_TIMING: an event that is waited for and never measured
 _THIS_THREAD = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile is no matter
 
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -34,8 +37,12 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuStreamCreate": (POINTER(c_void_p), c_uint),
     "cuStreamSynchronize": (c_void_p,),
     "cuStreamDestroy_v2": (c_void_p,),
+    "cuStreamWaitEvent": (c_void_p, c_void_p, c_uint),
     "cuStreamBeginCapture_v2": (c_void_p, c_int),
     "cuStreamEndCapture": (c_void_p, POINTER(c_void_p)),
+    "cuEventCreate": (POINTER(c_void_p), c_uint),
+    "cuEventRecord": (c_void_p, c_void_p),
+    "cuEventDestroy_v2": (c_void_p,),
     "cuGraphInstantiateWithFlags": (POINTER(c_void_p), c_void_p, c_uint64),
     "cuGraphLaunch": (c_void_p, c_void_p),
     "cuGraphDestroy": (c_void_p,),
@@ -118,6 +125,24 @@ class Stream:
         _call("cuStreamCreate", byref(made), _NON_BLOCKING)
         self.handle = _value(made)
         weakref.finalize(self, _let_go, "cuStreamDestroy_v2", self.handle)
+        event = c_void_p()
+        _call("cuEventCreate", byref(event), _UNTIMED)
+        self._event = _value(event)  # one for all: who waits, waits for what it marked when the wait was queued
+        weakref.finalize(self, _let_go, "cuEventDestroy_v2", self._event)
+
+    def after(self, other: int) -> None:
+        """What is queued here from now on waits for what stream `other`, by its handle, has been given until now. The
+        host waits for nothing. Raises DriverError."""
+        self._wait(self.handle, other)
+
+    def before(self, other: int) -> None:
+        """What is queued in stream `other`, by its handle, from now on waits for what this one has been given until
+        now. The host waits for nothing. Raises DriverError."""
+        self._wait(other, self.handle)
+
+    def _wait(self, late: int, early: int) -> None:
+        _call("cuEventRecord", self._event, early)
+        _call("cuStreamWaitEvent", late, self._event, 0)
 
     def synchronize(self) -> None:
         """Wait until all that was queued is done; other Python threads run meanwhile. Raises DriverError."""
@@ -172,6 +197,11 @@ class Staged:
         weakref.finalize(self, _let_go, "cuMemFreeHost", self._pinned)
         self.host = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(self._pinned))
 
+    @property
+    def there(self) -> "DeviceBytes":
+        """The device's memory, for `torch.as_tensor`."""
+        return DeviceBytes(self, self.address, len(self.host))
+
     def upload(self, size: int, stream: Stream) -> None:
         """Queue the copy of the first bytes to the device. Raises DriverError."""
         _call("cuMemcpyHtoDAsync_v2", self.address, self._pinned, size, stream.handle)
@@ -181,10 +211,26 @@ class Staged:
         _call("cuMemcpyDtoHAsync_v2", self._pinned, self.address, size, stream.handle)
 
 
+@dataclass(frozen=True)
+class DeviceBytes:
+    """Bytes on the device as other libraries take them without copying (CUDA array interface, version 3).
+
+    owner: lives as long as this does, which is as long as anyone who took the bytes.
+    """
+
+    owner: Staged
+    address: int
+    size: int
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": (self.size,), "typestr": "|u1", "data": (self.address, False), "strides": None, "version": 3}
+
+
 def _device() -> int:
     device = c_int(0)
     _call("cuInit", 0)
-    _call("cuDeviceGet", byref(device), _DEVICE)
+    _call("cuDeviceGet", byref(device), DEVICE)
     return device.value
 
 

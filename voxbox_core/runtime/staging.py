@@ -1,4 +1,4 @@
-"""The only host-to-device copy: pinned on a GPU, none at all on the CPU."""
+"""The only copies between host and device: pinned on a GPU; on the CPU none upwards."""
 
 from collections.abc import Mapping
 
@@ -21,6 +21,13 @@ class Staging:
     def upload(self, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
         """Arrays by name -> tensors on the device. On the CPU the tensors share the arrays' memory."""
         return {name: self._one(name, array) for name, array in arrays.items()}
+
+    def download(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+        """Tensors on the device by name -> arrays of the caller's own, waited for once."""
+        here = {name: value.to("cpu", non_blocking=True, copy=True) for name, value in tensors.items()}  # pinned
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
+        return {name: value.numpy() for name, value in here.items()}
 
     def _one(self, name: str, array: np.ndarray) -> torch.Tensor:
         if self.device.type != "cuda":

@@ -55,10 +55,7 @@ class CudaRunner:
 
     def download(self, outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """See `runtime.OnDevice`."""
-        here = {name: value.to("cpu", non_blocking=True) for name, value in outputs.items()}  # to pinned memory
-        if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()
-        return {name: value.numpy() for name, value in here.items()}
+        return self._staging.download(outputs)
 
     def _forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         with torch.autocast(self._device.type, torch.float16, cache_enabled=False), self._constants:

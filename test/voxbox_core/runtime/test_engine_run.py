@@ -1,6 +1,7 @@
 """Engines on a GPU give PyTorch's numbers, and for released models ONNX Runtime's: both in float32, on the CPU."""
 
 import threading
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from voxbox.export.onnx_graph import write_onnx
 from voxbox_core.datasets.bag import Bag, find_topics
 from voxbox_core.errors import InputError
 from voxbox_core.runtime import engine_cache, open_model, progress, tensorrt
+from voxbox_core.voxels import Voxels
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 REFUSAL = tensorrt.refusal()
@@ -139,3 +141,59 @@ def test_ssz_labels_the_cells_as_onnxruntime_does():
     image = np.random.default_rng(0).integers(0, 255, (1, 96, 192, 3), np.uint8)
     a, b = (open_model(MODELS / "ssz-street", backend).run({"image": image}) for backend in ("onnxruntime", "tensorrt"))
     assert np.mean(a["labels"] == b["labels"]) > 0.999
+
+
+needs_torch = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
+
+
+def by_both_ways(open_detector, model):
+    """The detector with everything on the GPU, and with arrays that the CPU prepares, of the same engine file."""
+    device, host = (open_detector(MODELS / model, "tensorrt") for _ in range(2))
+    assert device.device is not None
+    host.device = None
+    return device, host
+
+
+@needs_torch
+def test_km3d_finds_the_same_boxes_in_what_the_gpu_prepares():
+    from km3d_ros.detector import KM3D
+
+    device, host = by_both_ways(KM3D.open, "km3d-street")
+    with Bag(SHIPPED_DRIVE) as bag:
+        frames = list(samples(bag, find_topics(bag), 3))
+    assert frames
+    for frame in frames:
+        for image in (frame.image, device.device.upload("image", frame.image)):
+            found, reference = device(image, frame.camera), host(frame.image, frame.camera)
+            assert len(reference) == len(found) > 0
+            np.testing.assert_allclose(found.center, reference.center, rtol=1e-2, atol=0.05)
+            np.testing.assert_array_equal(found.label, reference.label)
+
+
+@needs_torch
+def test_the_student_finds_the_same_boxes_in_what_the_gpu_prepares():
+    from point_detr3d_ros.detector import PointDETR3D
+    from voxbox.bag.rig import rig_samples
+    from voxbox.demo.drives import SHIPPED_RIG_DRIVE
+
+    device, host = by_both_ways(PointDETR3D.open, "point-detr3d-street")
+    for frame in islice(rig_samples(SHIPPED_RIG_DRIVE), 3):
+        found, reference = device(frame.points, frame.height), host(frame.points, frame.height)
+        assert len(reference) == len(found) > 0
+        np.testing.assert_allclose(found.center, reference.center, rtol=1e-3, atol=1e-2)
+        np.testing.assert_array_equal(found.label, reference.label)
+
+
+@needs_torch
+def test_ssz_fills_the_same_cells_in_what_the_gpu_prepares():
+    from ssz_ros.reconstructor import SSZ
+
+    device, host = by_both_ways(SSZ.open, "ssz-street")
+    with Bag(SHIPPED_DRIVE) as bag:
+        frames = list(samples(bag, find_topics(bag), 3))
+    assert frames
+    for frame in frames:
+        found, reference = device(frame.image, frame.camera), host(frame.image, frame.camera)
+        assert np.mean(found.labels == reference.labels) > 0.999
+        assert found.on_surface is not None
+        np.testing.assert_array_equal(found.surface, Voxels(found.labels, found.fruxel).surface)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import on_each_device
 
 from voxbox_core.runtime.staging import Staging
 
@@ -39,6 +40,16 @@ def test_views_of_any_strides_arrive_by_value(view):
     staged = Staging(torch.device("cpu")).upload({"image": view(image)})["image"]
     assert staged.is_contiguous()
     np.testing.assert_array_equal(staged.numpy(), view(image))
+
+
+@on_each_device
+def test_what_comes_down_is_the_caller_s_own(device):
+    there = {"labels": torch.arange(6, dtype=torch.uint8, device=device), "depth": torch.ones(2, 3, device=device)}
+    here = Staging(device).download(there)
+    for tensor in there.values():
+        tensor.zero_()
+    np.testing.assert_array_equal(here["labels"], np.arange(6, dtype=np.uint8))
+    np.testing.assert_array_equal(here["depth"], np.ones((2, 3), np.float32))
 
 
 @pytest.mark.gpu

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -54,9 +55,10 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         Raises InputError for parameters that are unknown or out of their limits.
         """
         self._lifecycle = ReentrantCallbackGroup()  # the state answers during a transition
+        self._changing = threading.RLock()  # state or parameters: these are adopted in the state that accepted them
         Node.__init__(self, name, automatically_declare_parameters_from_overrides=True, **node_options)
         LifecycleNodeMixin.__init__(self, callback_group=self._lifecycle)
-        self._aside = Aside(self, "transitions")
+        self._aside = Aside(self, "transitions", self._lifecycle)
         self._aside.answer(self._service_change_state)
         self._listening = subscriptions or Subscriptions(self)
         self.problems = Problems(self.get_logger())
@@ -75,7 +77,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=self._steady)
         self.create_timer(_WATCH_PERIOD, self._watch, clock=self._steady)
         if self.parameters.autostart or self.parameters.build_only:
-            self._soon(self._start)
+            self._aside.soon(self._start)
 
     # -- what a system's node implements -----------------------------------------------------------------------------
 
@@ -177,13 +179,23 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self.add_on_set_parameters_callback(lambda wanted: verdict(self.parameters, wanted, self._configured))
         self.add_post_set_parameters_callback(self._adopt)
 
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """As rclpy's. The state stays what it is until they are adopted."""
+        with self._changing:
+            return super().set_parameters(parameter_list)
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As rclpy's, which its services call, and likewise."""
+        with self._changing:
+            return super().set_parameters_atomically(parameter_list)
+
     @property
     def _configured(self) -> bool:
         return self._doing != "unconfigured"
 
     def _adopt(self, accepted: list[Parameter]) -> None:
         self.parameters = changed(self.parameters, {p.name: p.value for p in accepted}, self._configured)
-        if self._doing not in ("unconfigured", "loading", "cleaning up"):  # what `load` makes reads them when active
+        if self._doing in ("inactive", "activating", "running"):  # what `load` makes is there, and whole
             self.on_parameters()
         if self._worker is not None:
             self._listen_to_tf()
@@ -192,7 +204,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def finish(self) -> None:
         """Shut down, after the transition that may be under way; `finished` tells when."""
-        self._soon(self._finish)
+        self._aside.soon(self._finish)
 
     @property
     def finished(self) -> bool:
@@ -208,19 +220,6 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def failed_to_build(self) -> bool | None:
         """Of a node that was to build engines only, when it has ended: whether it could not. None for any other."""
         return self._failure is not None if self.parameters.build_only and self.finished else None
-
-    def _soon(self, step: Callable[[], None]) -> None:
-        """Run a step once the executor spins, in turn with the transitions that others ask for."""
-
-        made = threading.Lock()  # the thread that spins the node may be at it before it has its name here
-
-        async def once() -> None:
-            with made:
-                timer.cancel()  # not destroyed: the executor may have it in hand again already
-            await self._aside.run(step)
-
-        with made:
-            timer = self.create_timer(0.0, once, callback_group=self._lifecycle, clock=self._steady)
 
     def _finish(self) -> None:
         if self._doing != "finalized":
@@ -241,11 +240,11 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen and publish."""
         super().on_activate(state)
-        return self._transition("activating", self._activate, "running", self._silence)
+        return self._transition("activating", self._activate, "running", self._deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finish the frame at hand, then listen to nothing."""
-        self._silence()
+        self._deactivate()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -256,7 +255,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything, from any state."""
         self._release()
-        self._doing = "finalized"
+        self._enter("finalized")
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -268,7 +267,8 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         self, doing: str, step: Callable[[], None], done: str, undo: Callable[[], None]
     ) -> TransitionCallbackReturn:
         """Run a step; when it fails, say why and undo it. rclpy by itself would swallow the reason."""
-        self._doing, self._failure = doing, None
+        self._failure = None
+        self._enter(doing)
         try:
             step()
         except Exception as error:
@@ -276,8 +276,12 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
             self._failure = self._as_input_error(doing, error)
             self.get_logger().error(str(self._failure))
             return TransitionCallbackReturn.FAILURE
-        self._doing = done
+        self._enter(done)
         return TransitionCallbackReturn.SUCCESS
+
+    def _enter(self, doing: str) -> None:
+        with self._changing:
+            self._doing = doing
 
     def _configure(self) -> None:
         self._latency = self.output(DiagnosticArray, "latency", 10)
@@ -288,14 +292,20 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
 
     def _activate(self) -> None:
         self.counts, self._pace = Counts(), Pace()
-        self._worker = Latest(self._handle, "frames")
-        self._listen_to_tf()
+        with self._changing:
+            self._worker = Latest(self._handle, "frames")
+            self._listen_to_tf()
         self._inputs = self.inputs()
         self.get_logger().info("running; listening to " + ", ".join(each.describe() for each in self._inputs))
 
     def _listen_to_tf(self) -> None:
+        """While `_changing` is held."""
         if self.needs_transforms and self._transforms is None:
             self._transforms = Transforms(self)
+
+    def _deactivate(self) -> None:
+        self._silence()
+        self._enter("inactive")
 
     def _silence(self) -> None:
         """Undo `_activate`."""
@@ -303,23 +313,23 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         for each in inputs:
             each.destroy()
         self.rest()
-        worker, self._worker = self._worker, None
+        with self._changing:  # parameters that are set from now on find nobody who needs tf
+            worker, self._worker = self._worker, None
         if worker is not None:
             worker.stop()
         transforms, self._transforms = self._transforms, None
         if transforms is not None:
             transforms.destroy()
-        self._doing = "inactive"
 
     def _release(self) -> None:
         """Undo everything."""
+        self._enter("cleaning up")
         self._silence()
-        self._doing = "cleaning up"
         for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
         self._outputs = []
         self.unload()
-        self._doing = "unconfigured"
+        self._enter("unconfigured")
 
     # -- frames ------------------------------------------------------------------------------------------------------
 

@@ -217,3 +217,15 @@ print(on_device(None), "torch" in sys.modules)
 def test_arrays_are_all_there_is_where_pytorch_sees_no_gpu(monkeypatch):
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.13.0")
     assert on_device(None) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch has a GPU")
+def test_arrays_are_all_there_is_where_pytorch_is_made_for_other_gpus_and_the_log_says_so(monkeypatch, caplog):
+    def refuse(*size, device):
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", refuse)
+    assert on_device(None) is None
+    assert "no kernel image" in caplog.text

@@ -38,13 +38,18 @@ class KM3D:
 
     @classmethod
     def open(
-        cls, model: Path | str, backend: str = "auto", threads: int = 0, score_threshold: float | None = None
+        cls,
+        model: Path | str,
+        backend: str = "auto",
+        threads: int = 0,
+        score_threshold: float | None = None,
+        precision: str = "auto",
     ) -> "KM3D":
-        """Loads a .onnx file or a released model's folder.
+        """Loads a .onnx file or a released model's folder, as `open_model` does.
 
         Raises InputError when there is none, when it is not of KM3D, or when the backend cannot run it.
         """
-        loaded = open_model(model, backend, threads, build=load_deployed)
+        loaded = open_model(model, backend, threads, load_deployed, precision)
         system = loaded.metadata.get("system")
         if system != SYSTEM:
             raise InputError(f"system of {model}", system, SYSTEM, "Give a model exported with `voxbox export km3d`.")

@@ -26,7 +26,7 @@ from voxbox_core.ros.lifecycle import PerceptionNode
 from voxbox_core.ros.models import model_path
 from voxbox_core.ros.parameters import NodeParameters, parameter
 from voxbox_core.ros.process import leave, run
-from voxbox_core.runtime import BACKENDS
+from voxbox_core.runtime import BACKENDS, PRECISIONS
 
 _SAID_AGAIN = 5.0  # s
 _SOURCES = {
@@ -42,6 +42,9 @@ class Parameters(NodeParameters):
 
     model: str = parameter("km3d-street", "a released model's name, its folder, or an .onnx file")
     backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
+    precision: str = parameter(
+        "auto", "which ONNX file of the release; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
+    )
     threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     score_threshold: float = parameter(
         0.0, "least score of a published box; 0 takes the model's own, class by class", low=0.0, high=1.0, live=True
@@ -70,7 +73,7 @@ class Km3dNode(PerceptionNode[Parameters]):
     def load(self) -> None:
         """The detector, and the topics that tell of its boxes."""
         p = self.parameters
-        self._detector = KM3D.open(model_path(p.model), p.backend, p.threads, p.score_threshold or None)
+        self._detector = KM3D.open(model_path(p.model), p.backend, p.threads, p.score_threshold or None, p.precision)
         self._markers = Markers(p.marker_lifetime, COLOURS)
         self._detections_out = self.output(Detection3DArray, "detections")
         self._markers_out = self.output(MarkerArray, "markers")

@@ -50,13 +50,18 @@ class PointDETR3D:
 
     @classmethod
     def open(
-        cls, model: Path | str, backend: str = "auto", threads: int = 0, score_threshold: float | None = None
+        cls,
+        model: Path | str,
+        backend: str = "auto",
+        threads: int = 0,
+        score_threshold: float | None = None,
+        precision: str = "auto",
     ) -> "PointDETR3D":
-        """Loads a .onnx file or a released model's folder.
+        """Loads a .onnx file or a released model's folder, as `open_model` does.
 
         Raises InputError when there is none, when it is not of Point-DETR3D, or when the backend cannot run it.
         """
-        loaded = open_model(model, backend, threads, build=load_deployed)
+        loaded = open_model(model, backend, threads, load_deployed, precision)
         detector = cls(contract_of(loaded, model), loaded.run, score_threshold)
         detector.backend, detector.precision, detector.device = loaded.backend, loaded.precision, loaded.device
         detector(np.ones((1, 5), np.float32), 0.0)  # compiled and warm now, not at the first cloud

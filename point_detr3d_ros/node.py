@@ -79,7 +79,9 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
             )
         self._intensity = Intensity(p.intensity_full)
         if p.mode != "assist":
-            self._detector = PointDETR3D.open(model_path(p.model), p.backend, p.threads, p.score_threshold or None)
+            self._detector = PointDETR3D.open(
+                model_path(p.model), p.backend, p.threads, p.score_threshold or None, p.precision
+            )
             self._markers = Markers(p.marker_lifetime, COLOURS)
             self._detections_out = self.output(Detection3DArray, "detections")
             self._markers_out = self.output(MarkerArray, "markers")

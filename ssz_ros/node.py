@@ -48,7 +48,8 @@ class SszNode(PerceptionNode[Parameters]):
         p = self.parameters
         self._markers = VoxelMarkers(p.max_cubes, p.marker_lifetime)
         self._ground = GroundMap(p.ground_resolution, p.vehicle_height)
-        self._reconstructor = SSZ.open(model_path(p.model), p.backend, p.threads)  # last: `facts` looks for it
+        # Last: `facts` looks for it.
+        self._reconstructor = SSZ.open(model_path(p.model), p.backend, p.threads, p.precision)
         self._voxels_out = self.output(PointCloud2, "voxels")
         self._markers_out = self.output(MarkerArray, "voxel_markers")
         # Latched as every map: Nav2's static layer, and RViz's Map with it, ask for that.

@@ -54,12 +54,12 @@ class SSZ:
         self.padding = 0.0
 
     @classmethod
-    def open(cls, model: Path | str, backend: str = "auto", threads: int = 0) -> "SSZ":
-        """Loads a .onnx file or a released model's folder.
+    def open(cls, model: Path | str, backend: str = "auto", threads: int = 0, precision: str = "auto") -> "SSZ":
+        """Loads a .onnx file or a released model's folder, as `open_model` does.
 
         Raises InputError when there is none, when it is not of SSZ, or when the backend cannot run it.
         """
-        loaded = open_model(model, backend, threads, build=load_deployed)
+        loaded = open_model(model, backend, threads, load_deployed, precision)
         system = loaded.metadata.get("system")
         if system != SYSTEM:
             raise InputError(f"system of {model}", system, SYSTEM, "Give a model exported with `voxbox export ssz`.")

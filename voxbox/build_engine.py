@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from voxbox_core.errors import InputError
 from voxbox_core.ros.models import model_path
-from voxbox_core.runtime import ModelFile, progress, tensorrt
+from voxbox_core.runtime import PRECISIONS, ModelFile, in_precision, progress, tensorrt
 from voxbox_core.runtime.model import MANIFEST
 
 INPUT_ERROR, INTERRUPTED = 2, 130
@@ -33,11 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="for tensorrt-rtx: a compute capability as sm86, or portable, from Ampere on (default: the GPU of this "
         "machine; portable where there is none)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        default="auto",
+        help="which ONNX file of a release (default auto: the one that the nodes open)",
+    )
     parser.add_argument("--anew", action="store_true", help="build also what is there already")
     args = parser.parse_args(argv)
     try:
         for path in [graph for name in args.models for graph in graphs(model_path(name, "MODEL"))]:
-            build(path, args.target, args.anew)
+            build(path, args.target, args.anew, args.precision)
     except InputError as error:
         print(f"build_engine: {error}", file=sys.stderr)
         return INPUT_ERROR
@@ -54,9 +60,12 @@ def graphs(model: Path) -> list[Path]:
     return sorted(path.parent for path in model.glob(f"*/{MANIFEST}")) or [model]
 
 
-def build(model: Path, target: str | None = None, anew: bool = False) -> Path:
-    """Build the engine of one graph, as `runtime.tensorrt.build`, behind a bar; -> where it is kept."""
-    file = ModelFile.find(model)
+def build(model: Path, target: str | None = None, anew: bool = False, precision: str = "auto") -> Path:
+    """Build the engine of one graph, as `runtime.tensorrt.build`, behind a bar; -> where it is kept.
+
+    precision: as `runtime.open_model` takes it; `auto` is what a node opens.
+    """
+    file = in_precision(ModelFile.find(model), "tensorrt", precision)
     with bar(model.name):
         return tensorrt.build(file, target, anew)
 

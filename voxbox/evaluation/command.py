@@ -105,6 +105,7 @@ def _add_detector(parser: argparse.ArgumentParser, model: str) -> None:
     """What every detector is asked for; `model` is the released one."""
     parser.add_argument("--model", default=model, help=f"released model's name, folder or .onnx file (default {model})")
     _add_run(parser)
+    _add_precision(parser)
     parser.add_argument("--score", type=float, default=SCORE, help=f"least score of a detection (default {SCORE})")
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
@@ -114,6 +115,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="auto", help="auto, torch, onnxruntime, openvino or tensorrt")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to the backend")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+
+
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    """Of models that come in several."""
+    parser.add_argument("--precision", default="auto", help="which ONNX file of the release (default: the backend's)")
 
 
 def _configure_ssz(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +134,7 @@ def _configure_ssz(parser: argparse.ArgumentParser) -> None:
         "--discriminator", type=Path, metavar="FILE", help="discriminator.pt of a run, to judge its poses"
     )
     _add_run(parser)
+    _add_precision(parser)
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 
@@ -141,6 +148,7 @@ def _configure_ssz_rays(parser: argparse.ArgumentParser) -> None:
         "--prior", type=Path, metavar="FILE", help="fruxel file to judge beside it, of the model's grid"
     )
     _add_run(parser)
+    _add_precision(parser)
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="pictures to draw (default 8)")
 
 

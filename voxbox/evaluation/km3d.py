@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     frames = _frames(args, names)
     for guess in frames.notes:
         note(guess)
-    detector = KM3D.open(model_path(args.model), args.backend, args.threads, args.score)
+    detector = KM3D.open(model_path(args.model), args.backend, args.threads, args.score, args.precision)
     show = None if folder is None else _pictures(folder / "examples", frames.count, args.examples, detector.contract)
     found = detect_frames(detect_with(detector, args.keypoints), frames, folder, show)
     if not found.truth:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     frames = labelled_frames(args.data, args.format, names, args.limit, args.sweeps, views=args.fused is not None)
     for left_out in frames.notes:
         report.note(left_out)
-    detector = PointDETR3D.open(model_path(args.model), args.backend, args.threads, args.score)
+    detector = PointDETR3D.open(model_path(args.model), args.backend, args.threads, args.score, args.precision)
     show = None if folder is None else _pictures(folder / "examples", frames.count, args.examples, detector.contract)
     found = detect_frames(_detect(detector, args), frames, folder, show)
     if not found.frames:

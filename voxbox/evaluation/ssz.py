@@ -30,7 +30,7 @@ _PRIOR_FRAMES = 1000
 
 def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | None) -> dict[str, object]:
     require_least(args, limit=1, examples=0, threads=0)
-    ssz = SSZ.open(model_path(args.model), args.backend, args.threads)
+    ssz = SSZ.open(model_path(args.model), args.backend, args.threads, args.precision)
     sources = open_folders(args.data, ssz.contract)
     chosen = _chosen(sources, names)[: args.limit]
     prior = _prior(open_folders(args.prior or (), ssz.contract))

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, names: Sequence[str] | None, folder: Path | No
     require_least(args, limit=1, examples=0, threads=0)
     frames = FORMATS[args.format](args.data)
     chosen = _chosen(frames.names, names)[: args.limit]
-    reconstruct = SSZ.open(model_path(args.model), args.backend, args.threads)
+    reconstruct = SSZ.open(model_path(args.model), args.backend, args.threads, args.precision)
     fruxel = reconstruct.contract.fruxel
     prior = None if args.prior is None else load(args.prior, fruxel)
     shown = set(np.linspace(0, len(chosen) - 1, min(args.examples, len(chosen))).astype(int).tolist())

@@ -1,8 +1,9 @@
 """The part of a graph that bears less than float32: all convolutions but the last of each head, and what joins them.
 
-What a head's last convolution says is read in metres: it and all that follows stay float32. So does what comes before
-the first convolution, and what is computed of positions between two of them, as deformable ones do: a sum with a
-constant is no joint of feature maps.
+What a head's last convolution says is read in metres: it and all that follows stay float32. Of a graph that says bytes
+alone, labels and how probable they are, the last one belongs to the body, too. What comes before the first convolution
+stays float32, and what is computed of positions between two of them, as deformable ones do: a sum with a constant is no
+joint of feature maps.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ def body(graph: onnx.GraphProto) -> set[str]:
     None where no convolution follows another.
     """
     needed = _before_a_convolution(graph)
+    if all(value.type.tensor_type.elem_type == onnx.TensorProto.UINT8 for value in graph.output):
+        needed |= {value for node in graph.node if node.op_type in CONVOLUTIONS for value in node.output}
     inside: set[str] = set()
     for node in graph.node:
         if needed.isdisjoint(node.output):

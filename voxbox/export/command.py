@@ -11,20 +11,24 @@ manifest.yaml, after every installed backend has found PyTorch's boxes, all of t
 names is refused. The assistant is three graphs, lidar, image and prompt, each in a folder of its own beside their
 weights.
 
-  voxbox export km3d runs/street/weights.pt --out models/km3d-int8 --precision int8 --validation data/street-val
+  voxbox export km3d runs/street/weights.pt --out models/km3d-street --precision fp32 int8 --validation data/street-val
 
-makes a file of a quarter of the size, fp16 of a half, whose convolutions compute so where the engine can: all but the
-last of each head. What follows, geometry above all, stays float32, and so do inputs and outputs. Agreement is then
-judged more generously; what it costs in accuracy is printed where --validation names labelled frames.
+adds a file of a quarter of the size, fp16 of a half, whose convolutions compute so where the engine can: all but the
+last of each head. What follows, geometry above all, stays float32, and so do inputs and outputs. Each engine opens the
+file that it is quickest with. Agreement is judged more generously for these; what they cost in accuracy is printed
+where --validation names labelled frames.
+
+--engine builds the TensorRT engine of what was exported, as `ros2 run voxbox build_engine` does.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from voxbox import build_engine
 from voxbox.arguments import require_least
 from voxbox.export import accuracy, km3d, parity, point_detr3d, ssz
-from voxbox.export.precision import PRECISIONS
+from voxbox_core.runtime import PRECISIONS
 
 SYSTEMS = {
     "km3d": (km3d.configure, km3d.export, parity.told, "KM3D-Net: monocular 3D boxes"),
@@ -59,13 +63,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _configure_precision(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the network's body (default %(default)s)")
+    add(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=[PRECISIONS[0]],
+        metavar="P",
+        help=f"of the network's body, {', '.join(PRECISIONS)}: the first is model.onnx, others come beside it "
+        f"(default {PRECISIONS[0]})",
+    )
     add(
         "--calibration",
         type=int,
         default=32,
         metavar="N",
         help="frames of the street, and as many of --data, that int8 is calibrated on (default %(default)s)",
+    )
+    add(
+        "--engine",
+        nargs="?",
+        const="",
+        metavar="TARGET",
+        help="build the TensorRT engine, too: for the GPU of this machine, or with tensorrt-rtx for TARGET, as sm86",
     )
     add("--validation", type=Path, metavar="DIR", help="labelled frames to score fp32 and the precision on")
     add("--limit", type=int, metavar="N", help="score the first N frames only")
@@ -76,7 +95,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     require_least(args, frames=1, calibration=1, limit=1)
     _, export, told, _ = SYSTEMS[args.system]
     result = export(args)
-    print(f"{args.out}, {args.precision}: {told(result)}")
+    print(f"{args.out}: {told(result)}")
     if args.validation is not None:
         print(accuracy.table(result["accuracy"]))
+    if args.engine is not None:
+        for graph in build_engine.graphs(args.out):
+            build_engine.build(graph, args.engine or None)
     return result

@@ -14,11 +14,11 @@ from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D, load_deployed
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
-from voxbox.export import accuracy, parity, release
+from voxbox.export import parity, release
+from voxbox.export.graphs import lowered
 from voxbox.export.image_frames import calibration_images
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays, Tolerance
-from voxbox.export.precision import lower
 from voxbox.export.sizes import with_scaled_sizes
 from voxbox_core import weights as weights_file
 from voxbox_core.datasets.bag import Bag, find_topics
@@ -66,7 +66,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def export(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns the manifest and the largest differences by backend. Raises InputError; writes nothing then."""
+    """Returns the manifest and the largest differences by backend and precision.
+
+    Raises InputError; writes nothing then.
+    """
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     if args.keypoints is not None:
@@ -82,11 +85,12 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
         example = tuple(torch.from_numpy(array) for array in frames[0].values())
         graph = folder / release.ONNX
         write_onnx(deployed.module, example, list(frames[0]), deployed.outputs, deployed.metadata, graph)
-        scores = {"fp32": accuracy.measure(args, graph)}
-        lower(graph, args.precision, _calibration(contract, args.data, args.calibration))
-        differences = _check(graph, deployed, frames, TOLERANCE[args.precision])
-        if args.precision not in scores:
-            scores[args.precision] = accuracy.measure(args, graph)
+        differences, scores = lowered(
+            args,
+            graph,
+            lambda: _calibration(contract, args.data, args.calibration),
+            lambda file, precision: _check(file, deployed, frames, TOLERANCE[precision]),
+        )
         manifest = release.seal(folder, args.system, args.out.name, contract.to_json())
         release.install(folder, args.out)
     return {"model": str(args.out), "manifest": manifest, "parity": differences, "accuracy": scores}

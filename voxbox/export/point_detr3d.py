@@ -14,6 +14,7 @@ from point_detr3d_ros.assist import load_deployed as load_part
 from point_detr3d_ros.contract import Contract
 from point_detr3d_ros.detector import SYSTEM, graph_inputs, grounded_pillars, load_deployed
 from voxbox.export import accuracy, parity, release
+from voxbox.export.graphs import lowered
 from voxbox.export.lidar_frames import calibration_frames, lidar_frames
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays, Tolerance
@@ -63,8 +64,10 @@ def configure_assist(parser: argparse.ArgumentParser) -> None:
 
 
 def export(args: argparse.Namespace) -> dict[str, Any]:
-    """The student. Returns the manifest and the largest differences by backend. Raises InputError; writes nothing
-    then."""
+    """The student. Returns the manifest and the largest differences by backend and precision.
+
+    Raises InputError; writes nothing then.
+    """
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     if args.score_thresholds is not None:
@@ -74,25 +77,36 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(temporary)
         weights_file.save(folder / release.WEIGHTS, source.state, contract.to_json(), half=True)
         deployed = write_student(folder / release.WEIGHTS, folder / release.ONNX)
-        graph, differences, tolerance = folder / release.ONNX, {}, TOLERANCE[args.precision]
-        scores = {"fp32": accuracy.measure(args, graph)}
-        lower(graph, args.precision, (_inputs(f, contract) for f in calibration_frames(args.data, args.calibration)))
-        for backend in release.engines():
-            run = open_model(graph, backend).run
-            differences[backend] = parity.compare(Runner(deployed), run, frames, _nearest, _difference, tolerance)
-            parity.judge(backend, differences[backend], tolerance)
-        if args.precision not in scores:
-            scores[args.precision] = accuracy.measure(args, graph)
+        differences, scores = lowered(
+            args,
+            folder / release.ONNX,
+            lambda: (_inputs(frame, contract) for frame in calibration_frames(args.data, args.calibration)),
+            lambda file, precision: _check(file, deployed, frames, TOLERANCE[precision]),
+        )
         manifest = release.seal(folder, SYSTEM, args.out.name, contract.to_json())
         release.install(folder, args.out)
     return {"model": str(args.out), "manifest": manifest, "parity": differences, "accuracy": scores}
 
 
+def _check(
+    graph: Path, deployed: DeployedModule, frames: Sequence[Arrays], tolerance: Tolerance
+) -> dict[str, dict[str, float]]:
+    """Hold every backend against PyTorch. Raises InputError where one strays."""
+    differences = {}
+    for backend in release.engines():
+        run = open_model(graph, backend).run
+        differences[backend] = parity.compare(Runner(deployed), run, frames, _nearest, _difference, tolerance)
+        parity.judge(backend, differences[backend], tolerance)
+    return differences
+
+
 def export_assist(args: argparse.Namespace) -> dict[str, Any]:
     """The teacher, whose three graphs are too small for int8 to be worth its errors. Returns the manifest of each part
     and the largest differences by backend. Raises InputError; writes nothing then."""
-    if args.precision == "int8":
-        raise InputError("--precision", "int8", "fp32 or fp16 for the assistant", "Choose one of these.")
+    precision, *others = args.precision
+    if others or precision == "int8":
+        value = " ".join(args.precision)
+        raise InputError("--precision", value, "fp32 or fp16 for the assistant", "Choose one of these.")
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     frames = [Asked(frame, _prompts(frame, contract)) for frame in lidar_frames(args.data, args.frames)]
@@ -103,17 +117,17 @@ def export_assist(args: argparse.Namespace) -> dict[str, Any]:
         seal_teacher(folder, parts, args.out.name)
         scores = {"fp32": accuracy.measure(args, folder)}
         for part in parts:
-            lower(folder / part / release.ONNX, args.precision)
+            lower(folder / part / release.ONNX, precision)
         manifests = seal_teacher(folder, parts, args.out.name)
-        tolerance = replace(TOLERANCE[args.precision], least_score=0.0)  # a click's box is one, whatever its score
+        tolerance = replace(TOLERANCE[precision], least_score=0.0)  # a click's box is one, whatever its score
         differences = {}
         reference = _answers(folder, "torch")
         for backend in release.engines():
             found = _answers(folder, backend)
             differences[backend] = parity.compare(reference, found, frames, _same, _difference, tolerance)
             parity.judge(backend, differences[backend], tolerance)
-        if args.precision not in scores:
-            scores[args.precision] = accuracy.measure(args, folder)
+        if precision not in scores:
+            scores[precision] = accuracy.measure(args, folder)
         release.install(folder, args.out)
     return {"model": str(args.out), "manifest": manifests, "parity": differences, "accuracy": scores}
 

@@ -12,11 +12,9 @@ from voxbox.export import calibration, int8, release
 from voxbox.export.half import halve
 from voxbox.export.parity import Arrays
 
-PRECISIONS = ("fp32", "fp16", "int8")
-
 
 def lower(path: Path, precision: str, frames: Iterable[Arrays] = ()) -> None:
-    """Rewrite an fp32 ONNX file in one of PRECISIONS.  frames: inputs that int8 is calibrated on."""
+    """Rewrite an fp32 ONNX file in one of `runtime.PRECISIONS`.  frames: inputs that int8 is calibrated on."""
     model = onnx.load(path)
     if precision == "fp16":
         model = halve(model)

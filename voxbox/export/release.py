@@ -11,9 +11,10 @@ import yaml
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 from voxbox_core.runtime import available
-from voxbox_core.runtime.model import MANIFEST, checksum
+from voxbox_core.runtime.model import MANIFEST, OTHERS, checksum
 
 ONNX, WEIGHTS = "model.onnx", "weights.pt"
+_BESIDE = "model-{}.onnx"
 PRECISION = "precision"
 """Of the manifest, and of the ONNX file's metadata, where it is absent from what was exported as fp32 before."""
 
@@ -26,12 +27,17 @@ def engines() -> tuple[str, ...]:
     return found
 
 
+def beside(graph: Path, precision: str) -> Path:
+    """The place of the same graph in another precision."""
+    return graph.with_name(_BESIDE.format(precision))
+
+
 def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEIGHTS) -> dict[str, object]:
-    """Write the manifest of a folder with its ONNX file; -> what it says.
+    """Write the manifest of a folder with its ONNX files; -> what it says.
 
     contract: its JSON.  weights: the file, seen from the folder.
     """
-    manifest = {
+    manifest: dict[str, object] = {
         "name": name,
         "system": system,
         "onnx": ONNX,
@@ -42,6 +48,12 @@ def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEI
         "exported": date.today().isoformat(),
         "contract": json.loads(contract),
     }
+    others = [
+        {PRECISION: _precision(file), "onnx": file.name, "sha256": checksum(file)}
+        for file in sorted(folder.glob(_BESIDE.format("*")))
+    ]
+    if others:
+        manifest[OTHERS] = others
     (folder / MANIFEST).write_text(yaml.safe_dump(manifest, sort_keys=False))
     return manifest
 
@@ -52,8 +64,12 @@ def _precision(file: Path) -> str:
 
 
 def install(folder: Path, out: Path) -> None:
-    """Copy all files to the model folder, each whole, the manifests last; a model card already there stays."""
+    """Copy all files to the model folder, each whole, the manifests last; a model card already there stays, graphs of
+    an earlier release in other precisions do not."""
     files = (path for path in folder.rglob("*") if path.is_file())
     for path in sorted(files, key=lambda path: (path.name == MANIFEST, path)):
         with whole_file(out / path.relative_to(folder)) as temporary:
             shutil.copyfile(path, temporary)
+    for path in out.glob(_BESIDE.format("*")):
+        if not (folder / path.name).exists():
+            path.unlink()

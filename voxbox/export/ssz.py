@@ -16,12 +16,12 @@ from ssz_ros.network import Deployed, build
 from ssz_ros.reconstructor import align, load_deployed
 from voxbox.bag.samples import samples
 from voxbox.demo.drives import SHIPPED_DRIVE
-from voxbox.export import accuracy, release
+from voxbox.export import release
 from voxbox.export.class_bias import best_bias, gather
+from voxbox.export.graphs import lowered
 from voxbox.export.image_frames import calibration_images
 from voxbox.export.onnx_graph import write_onnx
 from voxbox.export.parity import Arrays
-from voxbox.export.precision import lower
 from voxbox.training.ssz.data import Frame, open_folders
 from voxbox_core import weights as weights_file
 from voxbox_core.datasets.bag import Bag, find_topics
@@ -62,8 +62,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def export(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns the manifest, the size of the ONNX file and the agreement by backend. Raises InputError; writes nothing
-    then."""
+    """Returns the manifest, the size of the ONNX file and the agreement by backend and precision.
+
+    Raises InputError; writes nothing then.
+    """
     source = weights_file.load(args.weights)
     contract = Contract.from_json(source.contract)
     if args.balance is not None:
@@ -74,11 +76,12 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
         weights_file.save(folder / release.WEIGHTS, source.state, contract.to_json(), half=True)
         deployed = write_graph(folder / release.WEIGHTS, folder / release.ONNX, args.probability)
         graph = folder / release.ONNX
-        scores = {"fp32": accuracy.measure(args, graph)}
-        lower(graph, args.precision, _calibration(contract, args.data, args.calibration))
-        agreement = _check(graph, deployed, frames, contract.classes, AGREEMENT[args.precision])
-        if args.precision not in scores:
-            scores[args.precision] = accuracy.measure(args, graph)
+        agreement, scores = lowered(
+            args,
+            graph,
+            lambda: _calibration(contract, args.data, args.calibration),
+            lambda file, precision: _check(file, deployed, frames, contract.classes, AGREEMENT[precision]),
+        )
         manifest = release.seal(folder, args.system, args.out.name, contract.to_json())
         release.install(folder, args.out)
         size = (args.out / release.ONNX).stat().st_size

@@ -4,11 +4,12 @@ A backend is a function `load(model: ModelFile, threads: int) -> LoadedModel`; c
 Each engine's library is imported in its own file, when it is asked for.
 """
 
-from voxbox_core.runtime.door import BACKENDS, available, open_model
+from voxbox_core.runtime.door import BACKENDS, PRECISIONS, available, in_precision, open_model
 from voxbox_core.runtime.model import Build, DeployedModule, LoadedModel, ModelFile, OnDevice, Run
 
 __all__ = [
     "BACKENDS",
+    "PRECISIONS",
     "Build",
     "DeployedModule",
     "LoadedModel",
@@ -16,5 +17,6 @@ __all__ = [
     "OnDevice",
     "Run",
     "available",
+    "in_precision",
     "open_model",
 ]

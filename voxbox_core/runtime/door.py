@@ -2,61 +2,112 @@
 
 import importlib
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
 from voxbox_core.errors import InputError
+from voxbox_core.runtime import driver, onnx_file
 from voxbox_core.runtime.model import Build, LoadedModel, ModelFile
 
-# In the order `auto` tries them: measured fastest first (docs/deploy.md). Name -> (libraries of which it needs one, its
-# one file).
+
+@dataclass(frozen=True)
+class Backend:
+    """libraries: of which it needs one.  file: its one module.  quickest: of the precisions that a release may come in,
+    those in which this engine is quickest, the best first (docs/deploy.md); the release's own where it has none."""
+
+    libraries: tuple[str, ...]
+    file: str
+    quickest: tuple[str, ...] = ()
+
+
+# In the order `auto` tries them: measured fastest first (docs/deploy.md).
 BACKENDS = {
-    "tensorrt": (("tensorrt", "tensorrt_rtx"), "voxbox_core.runtime.tensorrt"),
-    "openvino": (("openvino",), "voxbox_core.runtime.openvino"),
-    "onnxruntime": (("onnxruntime",), "voxbox_core.runtime.onnxruntime"),
-    "torch": (("torch",), "voxbox_core.runtime.torch"),
+    "tensorrt": Backend(("tensorrt", "tensorrt_rtx"), "voxbox_core.runtime.tensorrt", ("int8", "fp16")),
+    "openvino": Backend(("openvino",), "voxbox_core.runtime.openvino", ("int8",)),
+    "onnxruntime": Backend(("onnxruntime",), "voxbox_core.runtime.onnxruntime", ("fp32",)),
+    "torch": Backend(("torch",), "voxbox_core.runtime.torch"),
 }
+PRECISIONS = ("fp32", "fp16", "int8")
+"""That a model can be exported in."""
+_ON_GPU = ("tensorrt", "torch")
 
 
 def available() -> tuple[str, ...]:
     """The backends whose library is installed, fastest first."""
-    return tuple(name for name, (libraries, _) in BACKENDS.items() if any(map(importlib.util.find_spec, libraries)))
+    return tuple(name for name, backend in BACKENDS.items() if any(map(importlib.util.find_spec, backend.libraries)))
 
 
 def usable() -> tuple[str, ...]:
-    """The backends that run here, fastest first: TensorRT needs a driver and a GPU beside its library."""
-    installed = available()
-    if "tensorrt" in installed and not importlib.import_module(BACKENDS["tensorrt"][1]).usable():
-        return tuple(name for name in installed if name != "tensorrt")
-    return installed
+    """The backends that run here, fastest first: TensorRT needs a driver and a GPU beside its library, and PyTorch is
+    fast where it has a GPU."""
+    found = available()
+    if "tensorrt" in found and not importlib.import_module(BACKENDS["tensorrt"].file).usable():
+        found = tuple(name for name in found if name != "tensorrt")
+    if "torch" in found and _pytorch_has_a_gpu():
+        return tuple(sorted(found, key=lambda name: name not in _ON_GPU))
+    return found
 
 
-def open_model(path: Path | str, backend: str = "auto", threads: int = 0, build: Build | None = None) -> LoadedModel:
+def open_model(
+    path: Path | str, backend: str = "auto", threads: int = 0, build: Build | None = None, precision: str = "auto"
+) -> LoadedModel:
     """Load a model for inference.
 
     path: a .onnx file or a released model's folder.  backend: a name of BACKENDS, or `auto`.
     threads: CPU threads for one inference, 0 for the engine's own choice.
     build: makes the torch module from the release's weights; only the torch backend needs it.
-    Raises InputError when there is no such model or backend, or the engine refuses the file.
+    precision: of PRECISIONS; `auto` takes the one of the release that the backend is quickest in.
+    Raises InputError when there is no such model, backend or precision, or the engine refuses the file.
     """
-    installed = available()
-    chosen = _fastest() if backend == "auto" else backend
+    model = ModelFile.find(Path(path))
+    chosen = _fastest(model, build) if backend == "auto" else backend
     if chosen not in BACKENDS:
         raise InputError("backend", repr(backend), f"auto or one of {', '.join(BACKENDS)}", "Choose one of these.")
+    installed = available()
     if chosen not in installed:
         raise InputError(
             "backend",
             chosen,
             f"one that is installed here ({', '.join(installed)})",
-            f"Install {' or '.join(BACKENDS[chosen][0])}.",
+            f"Install {' or '.join(BACKENDS[chosen].libraries)}.",
         )
-    module = importlib.import_module(BACKENDS[chosen][1])
-    model = ModelFile.find(Path(path))
-    return module.load(model, threads, build) if chosen == "torch" else module.load(model, threads)
+    module = importlib.import_module(BACKENDS[chosen].file)
+    file = in_precision(model, chosen, precision)
+    return module.load(file, threads, build) if chosen == "torch" else module.load(file, threads)
 
 
-def _fastest() -> str:
+def in_precision(model: ModelFile, backend: str, precision: str = "auto") -> ModelFile:
+    """The file of a model that a backend of BACKENDS opens.  precision: as `open_model` takes it.
+
+    Raises InputError where the model does not come in it.
+    """
+    if precision == "auto":
+        return model.quickest(BACKENDS[backend].quickest)
+    if precision not in PRECISIONS:
+        raise InputError(
+            "precision", repr(precision), f"auto or one of {', '.join(PRECISIONS)}", "Choose one of these."
+        )
+    if backend == "torch":
+        remedy = "PyTorch runs weights.pt, in float32 on a CPU and in float16 on CUDA. Choose auto, or another backend."
+        raise InputError("precision", f"{precision}, with torch", "auto", remedy)
+    file = model.quickest((precision,))
+    found = onnx_file.read(file.onnx).precision
+    if found != precision:
+        remedy = f"Choose auto, or export it so: voxbox export --precision {precision}."
+        raise InputError(f"precision of {file.onnx}", found, precision, remedy)
+    return file
+
+
+def _fastest(model: ModelFile, build: Build | None) -> str:
+    """Of the backends that run this model here."""
     found = usable()
     if not found:
         what = "inference backends"
         raise InputError(what, "none installed", f"one of {', '.join(BACKENDS)}", "Install onnxruntime.")
-    return found[0]
+    weights = model.weights is not None and build is not None
+    return next((name for name in found if name != "torch" or weights), found[0])
+
+
+def _pytorch_has_a_gpu() -> bool:
+    """Asked only where there is a driver: importing PyTorch takes seconds and megabytes."""
+    return driver.has_driver() and bool(importlib.import_module("torch").cuda.is_available())

@@ -1,8 +1,8 @@
 """A released model on disk, and a model ready to run."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 MANIFEST = "manifest.yaml"
+OTHERS = "others"
+"""Of the manifest: the same model in other precisions, each with its own `precision`, `onnx` and `sha256`."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ class ModelFile:
     """The ONNX file of a model: given by itself, or by the folder of a release with a manifest.
 
     weights: the torch weights of the release, None for an ONNX file by itself.  weights_sha256: what its manifest says.
+    precision: what the manifest says, None for an ONNX file by itself.  others: the same model in other precisions.
     """
 
     onnx: Path
     sha256: str
     weights: Path | None = None
     weights_sha256: str | None = None
+    precision: str | None = None
+    others: tuple["ModelFile", ...] = ()
 
     @classmethod
     def find(cls, path: Path) -> "ModelFile":
@@ -98,25 +103,39 @@ class ModelFile:
             )
         return cls(path, checksum(path))
 
+    def quickest(self, precisions: Sequence[str]) -> "ModelFile":
+        """The file in the first of these precisions that the release has; this one where it has none of them."""
+        files = {file.precision: file for file in (*self.others, self)}
+        return next((files[precision] for precision in precisions if precision in files), self)
+
     @classmethod
     def _released(cls, folder: Path) -> "ModelFile":
         manifest = read_manifest(folder)
-        onnx = folder / str(manifest["onnx"])
-        if not onnx.is_file():
-            raise InputError("ONNX file of the model", f"absent ({onnx})", "a file", "Restore the model folder.")
-        check_bytes(onnx, str(manifest["sha256"]))
         weights = folder / str(manifest.get("weights", "weights.pt"))
         expected = manifest.get("weights_sha256")
-        return cls(
-            onnx,
-            str(manifest["sha256"]),
-            weights if weights.is_file() else None,
-            None if expected is None else str(expected),
-        )
+        files = [
+            cls(
+                _whole(folder / str(each["onnx"]), str(each["sha256"])),
+                str(each["sha256"]),
+                weights if weights.is_file() else None,
+                None if expected is None else str(expected),
+                str(each.get("precision", "fp32")),
+            )
+            for each in (manifest, *_others(manifest))
+        ]
+        return replace(files[0], others=tuple(files[1:]))
 
 
-def read_manifest(folder: Path) -> dict[str, object]:
-    """The manifest of a released model: name, system, onnx, sha256, weights, precision and more.
+def _whole(onnx: Path, sha256: str) -> Path:
+    """The file, which is there and is the one that its manifest names."""
+    if not onnx.is_file():
+        raise InputError("ONNX file of the model", f"absent ({onnx})", "a file", "Restore the model folder.")
+    check_bytes(onnx, sha256)
+    return onnx
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a released model: name, system, onnx, sha256, weights, precision, others and more.
 
     Raises InputError when it is absent or lacks what is needed to load the model.
     """
@@ -129,10 +148,16 @@ def read_manifest(folder: Path) -> dict[str, object]:
         manifest = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{file}", f"no YAML ({error})", "a manifest", "Restore the model folder.") from error
-    missing = {"onnx", "sha256"} - set(manifest if isinstance(manifest, dict) else ())
-    if missing:
-        raise InputError(f"{file}", f"without {sorted(missing)}", "a manifest", "Restore the model folder.")
+    for each in (manifest, *_others(manifest)):
+        missing = {"onnx", "sha256"} - set(each if isinstance(each, dict) else ())
+        if missing:
+            raise InputError(f"{file}", f"without {sorted(missing)}", "a manifest", "Restore the model folder.")
     return manifest
+
+
+def _others(manifest: Any) -> list[Any]:
+    found = manifest.get(OTHERS) if isinstance(manifest, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def check_bytes(file: Path, sha256: str) -> None:

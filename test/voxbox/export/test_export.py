@@ -1,6 +1,8 @@
 """Weights become a model folder that opens with every backend, or nothing at all."""
 
 import argparse
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,13 @@ import torch
 from km3d_ros.contract import Contract
 from km3d_ros.detector import KM3D
 from km3d_ros.network import KM3DNet
-from voxbox.export import command, km3d
+from voxbox.export import command, km3d, release
 from voxbox.export.km3d import compare
 from voxbox.export.parity import Tolerance, judge
 from voxbox_core import weights
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import available, open_model
+from voxbox_core.runtime import ModelFile, available, onnx_file, open_model
 
 TINY = Contract(input_width=128, input_height=64, width=0.125, neck="skip", head_channels=8, max_detections=10)
 
@@ -50,7 +52,7 @@ def model(trained, tmp_path_factory) -> tuple[Path, dict]:
 
 def test_every_backend_was_held_against_pytorch(model):
     _, result = model
-    assert set(result["parity"]) == set(available()) - {"torch", "tensorrt"}
+    assert set(result["parity"]) == {f"{name} fp32" for name in set(available()) - {"torch", "tensorrt"}}
     assert all(found["compared"] > 0 and found["center"] < 2e-3 for found in result["parity"].values())
 
 
@@ -142,6 +144,43 @@ def test_a_precision_is_written_into_the_release(trained, tmp_path, monkeypatch,
     words = ["km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1", "--precision", precision]
     manifest = command.run(arguments(*words, "--calibration", "2"))["manifest"]
     assert manifest["precision"] == precision == open_model(tmp_path / "m", "onnxruntime").metadata["precision"]
+
+
+@pytest.fixture(scope="module")
+def twice(trained, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("twice") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(km3d.TOLERANCE, "int8", Tolerance({}, 1e-3, missing=0.9))  # of an untrained network
+        words = ["km3d", str(trained), "--out", str(out), "--frames", "1", "--calibration", "2"]
+        result = command.run(arguments(*words, "--precision", "fp32", "int8"))
+    assert set(result["parity"]) == {f"{name} {p}" for name in release.engines() for p in ("fp32", "int8")}
+    return out
+
+
+def test_a_release_may_come_in_several_precisions(twice):
+    model = ModelFile.find(twice)
+    (other,) = model.others
+    assert (model.precision, model.onnx.name) == ("fp32", "model.onnx")
+    assert (other.precision, other.onnx.name) == ("int8", "model-int8.onnx")
+    assert onnx_file.read(other.onnx).precision == "int8"
+    assert KM3D.open(twice, "onnxruntime", threads=1).precision == "fp32"
+    assert "int8" in KM3D.open(twice, "onnxruntime", threads=1, precision="int8").precision
+
+
+def test_a_release_in_one_precision_leaves_none_of_the_others_behind(twice, trained, tmp_path):
+    shutil.copytree(twice, tmp_path / "m")
+    command.run(arguments("km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1"))
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {"model.onnx", "weights.pt", "manifest.yaml"}
+    assert not ModelFile.find(tmp_path / "m").others
+
+
+@pytest.mark.skipif(find_spec("tensorrt_rtx") is None, reason="tensorrt_rtx is not installed")
+def test_the_engine_is_built_with_the_release_when_asked_for(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VOXBOX_CACHE", str(tmp_path / "cache"))
+    words = ["km3d", str(trained), "--out", str(tmp_path / "m"), "--frames", "1"]
+    command.run(arguments(*words, "--engine", "portable"))
+    assert list((tmp_path / "cache").rglob("*.engine"))
+    assert "built the tensorrt_rtx" in "".join(capsys.readouterr())
 
 
 def test_comparison_pairs_boxes_by_place_and_sees_a_difference():

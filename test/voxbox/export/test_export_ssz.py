@@ -66,7 +66,7 @@ def test_what_a_precision_costs_is_measured_and_printed(trained, folder, tmp_pat
 
 def test_every_backend_was_held_against_pytorch(model, folder) -> None:
     _, result = model
-    assert set(result["parity"]) == set(BACKENDS) - {"torch"}
+    assert set(result["parity"]) == {f"{name} fp32" for name in set(BACKENDS) - {"torch"}}
     for found in result["parity"].values():
         assert found["cells"] == 2 * CELLS
         assert found["agreement"] >= 0.9999

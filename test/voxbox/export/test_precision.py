@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from voxbox.export import int8
 from voxbox.export.body import body
 from voxbox.export.half import halve
-from voxbox.export.precision import PRECISIONS, lower
-from voxbox_core.runtime import available, open_model
+from voxbox.export.precision import lower
+from voxbox_core.runtime import PRECISIONS, available, open_model
 
 ENGINES = [name for name in available() if name in ("openvino", "onnxruntime")]
 SHAPE = (1, 3, 16, 16)
@@ -80,6 +80,23 @@ def test_the_body_ends_before_the_last_convolution():
     inside = body(network().graph)
     assert {"first", "first.relu", "sum", "resized", "joined", "join.relu"} <= inside
     assert inside.isdisjoint({"floats", "last", "last.relu", "total", "share"})
+
+
+def test_the_body_has_the_last_convolution_of_a_graph_that_says_bytes_alone():
+    model = network()
+    for name in ("last", "share"):
+        model.graph.node.append(helper.make_node("Cast", [name], [f"{name}.byte"], to=TensorProto.UINT8))
+    del model.graph.output[:]
+    metres, labels = (
+        helper.make_tensor_value_info(name, kind, SHAPE)
+        for name, kind in (("share", TensorProto.FLOAT), ("last.byte", TensorProto.UINT8))
+    )
+    model.graph.output.append(labels)
+    inside = body(model.graph)
+    assert "last" in inside
+    assert inside.isdisjoint({"floats", "total", "share", "last.byte"})
+    model.graph.output.append(metres)
+    assert "last" not in body(model.graph)
 
 
 def test_a_sum_with_a_constant_is_no_joint_of_maps():

@@ -4,13 +4,14 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import DeployedModule, available, door, open_model
-from voxbox_core.runtime.model import MANIFEST, checksum
+from voxbox_core.runtime import PRECISIONS, DeployedModule, ModelFile, available, door, in_precision, open_model
+from voxbox_core.runtime.model import MANIFEST, OTHERS, checksum
 
 
 class Tiny(torch.nn.Module):
@@ -51,6 +52,28 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def several(folder, tmp_path):
+    """A release in three precisions: the files are those of one, what they say of themselves differs."""
+    for name in ("model.onnx", "weights.pt"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    manifest = yaml.safe_load((folder / MANIFEST).read_text()) | {"precision": "fp32", OTHERS: []}
+    for precision in ("fp16", "int8"):
+        model = onnx.load(folder / "model.onnx")
+        onnx.helper.set_model_props(model, {"precision": precision})
+        if precision == "fp16":
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.float16), "unused"))
+        else:
+            model.graph.node.append(onnx.helper.make_node("QuantizeLinear", ["focal", "step", "nought"], ["unused"]))
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((), np.float32), "step"))
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.int8), "nought"))
+        file = tmp_path / f"model-{precision}.onnx"
+        onnx.save(model, file)
+        manifest[OTHERS].append({"precision": precision, "onnx": file.name, "sha256": checksum(file)})
+    (tmp_path / MANIFEST).write_text(yaml.safe_dump(manifest))
+    return tmp_path
+
+
 def build(weights):
     module = Tiny()
     module.load_state_dict(torch.load(weights, weights_only=True))
@@ -81,6 +104,55 @@ def test_auto_takes_the_first_that_is_installed(folder, monkeypatch):
     assert open_model(folder).backend == next(b for b in available() if b != "tensorrt")
     monkeypatch.setattr(door, "available", lambda: ("onnxruntime", "torch"))
     assert open_model(folder).backend == "onnxruntime"
+
+
+def test_auto_takes_a_gpu_before_a_cpu_and_pytorch_only_with_weights(folder, monkeypatch):
+    monkeypatch.setattr(door, "available", lambda: ("openvino", "onnxruntime", "torch"))
+    monkeypatch.setattr(door, "_pytorch_has_a_gpu", lambda: True)
+    assert door.usable() == ("torch", "openvino", "onnxruntime")
+    assert open_model(folder, build=build).backend == "torch"
+    assert open_model(folder).backend == "openvino"
+    assert open_model(folder / "model.onnx", build=build).backend == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision"), [("openvino", "int8"), ("tensorrt", "int8"), ("onnxruntime", "fp32"), ("torch", "fp32")]
+)
+def test_each_backend_opens_the_file_that_it_is_quickest_with(several, folder, backend, precision):
+    assert in_precision(ModelFile.find(several), backend).precision == precision
+    assert in_precision(ModelFile.find(folder), backend).onnx == folder / "model.onnx"
+
+
+def test_a_precision_can_be_asked_for(several):
+    for precision in PRECISIONS:
+        assert open_model(several, "onnxruntime", precision=precision).metadata.get("precision", "fp32") == precision
+    assert open_model(several / "model.onnx", "onnxruntime", precision="fp32").backend == "onnxruntime"
+
+
+def test_a_precision_that_a_model_does_not_come_in_is_refused(several, folder):
+    with pytest.raises(InputError, match=r"precision of .*model.onnx is fp32; expected int8.*--precision int8"):
+        open_model(folder, "onnxruntime", precision="int8")
+    with pytest.raises(InputError, match=r"precision of .*model-int8.onnx is int8; expected fp16"):
+        open_model(several / "model-int8.onnx", "onnxruntime", precision="fp16")
+    with pytest.raises(InputError, match="precision is 'half'; expected auto or one of fp32, fp16, int8"):
+        open_model(several, precision="half")
+    with pytest.raises(InputError, match="precision is fp16, with torch; expected auto"):
+        open_model(several, "torch", build=build, precision="fp16")
+
+
+def test_every_file_of_a_release_must_be_the_one_its_manifest_names(several):
+    file = several / "model-int8.onnx"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"\0")
+    with pytest.raises(InputError, match="checksum of .*model-int8.onnx"):
+        open_model(several, "onnxruntime")
+    file.unlink()
+    with pytest.raises(InputError, match="ONNX file of the model is absent"):
+        open_model(several, "onnxruntime")
+    manifest = yaml.safe_load((several / MANIFEST).read_text())
+    (several / MANIFEST).write_text(yaml.safe_dump(manifest | {OTHERS: ["model-int8.onnx"]}))
+    with pytest.raises(InputError, match=r"without \['onnx', 'sha256'\]"):
+        open_model(several, "onnxruntime")
 
 
 def test_what_cannot_be_chosen_is_refused_by_name(folder, monkeypatch):

@@ -9,6 +9,7 @@
   voxbox benchmark point-detr3d --parts clicks   the assistant alone: a frame encoded, clicks decoded
   voxbox benchmark ssz                           the graph as trained and as deployed, stages, clouds of voxels
   voxbox benchmark ssz --parts peers             ours against PyTorch, ONNX Runtime and OpenVINO as users run them
+  voxbox benchmark ssz --parts roofline          networks against what this device can do at most, by backend
   voxbox benchmark all --out out/benchmark       peers and scaling of the three released models, with a page and a table
   voxbox benchmark load|together|soak            the running nodes: frames/s, latency, CPU and memory, growth
 

@@ -1,4 +1,5 @@
-"""`voxbox benchmark km3d`: the detector by backend, the node over DDS, what DDS delivers, cuts of the graph, peers."""
+"""`voxbox benchmark km3d`: the detector by backend, the node over DDS, what DDS delivers, cuts of the graph, peers, and
+the device's ceilings."""
 
 import argparse
 import math
@@ -6,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from km3d_ros.detector import KM3D
 from voxbox.arguments import require_least
 from voxbox.bag.samples import samples
 from voxbox.benchmark import engines
@@ -17,7 +19,7 @@ from voxbox_core.datasets.sample import Sample
 from voxbox_core.ros.models import model_path
 
 USUAL = ("engines", "node", "delivery")
-PARTS = (*USUAL, "graph", "peers", "scaling")
+PARTS = (*USUAL, "graph", "peers", "scaling", "roofline")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +50,8 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
         result["peers"] = _peers(args, backends[0])
     if "scaling" in parts:
         result["scaling"] = _scaling(args, backends[0])
+    if "roofline" in parts:
+        result["roofline"] = _roofline(args, backends)
     return result
 
 
@@ -96,6 +100,15 @@ def _scaling(args: argparse.Namespace, backend: str) -> dict[str, Any]:
     what = plain_km3d.SYSTEM, model_path(args.model), first_samples(args.bag, 1)[0], backend, args.peers, args.rounds
     found = {"image": scaling.by_image(*what, args.threads), "threads": scaling.by_threads(*what)}
     print("\n".join(map(scaling.table, found.values())))
+    return found
+
+
+def _roofline(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any]:
+    from voxbox.benchmark import roofline
+
+    sample, model = first_samples(args.bag, 1)[0], model_path(args.model)
+    found = roofline.measure(KM3D.open, model, (sample.image, sample.camera), backends, args.rounds, args.threads)
+    print(roofline.table(found))
     return found
 
 

@@ -1,10 +1,12 @@
-"""`voxbox benchmark point-detr3d`: a cloud by stage, backend and number of points; clicks; memory; peers."""
+"""`voxbox benchmark point-detr3d`: a cloud by stage, backend and number of points; clicks; memory; peers; the device's
+ceilings."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from point_detr3d_ros.detector import PointDETR3D
 from voxbox.bag.command import require_ros
 from voxbox.benchmark import clicks, cloud_stages, memory
 from voxbox.benchmark.options import chosen
@@ -14,7 +16,7 @@ from voxbox_core.datasets.rig import RigSample
 from voxbox_core.ros.models import model_path
 
 USUAL = ("engines", "points", "clicks", "memory")
-PARTS = (*USUAL, "peers", "scaling")
+PARTS = (*USUAL, "peers", "scaling", "roofline")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +65,8 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
         result["peers"] = _peers(args, backends[0])
     if "scaling" in parts:
         result["scaling"] = _scaling(args, backends, sample)
+    if "roofline" in parts:
+        result["roofline"] = _roofline(args, backends, sample)
     return result
 
 
@@ -90,6 +94,15 @@ def _scaling(args: argparse.Namespace, backends: Sequence[str], sample: RigSampl
         "threads": scaling.by_threads(system, model, sample, backends[0], args.peers, rounds),
     }
     print("\n".join(map(scaling.table, found.values())))
+    return found
+
+
+def _roofline(args: argparse.Namespace, backends: Sequence[str], sample: RigSample) -> dict[str, Any]:
+    from voxbox.benchmark import roofline
+
+    frame, model = (sample.points, sample.height), model_path(args.model)
+    found = roofline.measure(PointDETR3D.open, model, frame, backends, args.rounds, args.threads)
+    print(roofline.table(found))
     return found
 
 

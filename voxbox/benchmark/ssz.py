@@ -1,11 +1,12 @@
 """`voxbox benchmark ssz`: the deployed graph against the trained one, an image by stage, what showing voxels costs,
-and peers."""
+peers, and the device's ceilings."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from ssz_ros.contract import PRESETS
+from ssz_ros.reconstructor import SSZ
 from voxbox.bag.command import require_ros
 from voxbox.benchmark import voxel_forms, voxel_stages
 from voxbox.benchmark.km3d import first_samples
@@ -14,7 +15,7 @@ from voxbox.demo.drives import SHIPPED_DRIVE
 from voxbox_core.ros.models import model_path
 
 USUAL = ("forms", "stages", "voxels")
-PARTS = (*USUAL, "peers", "scaling")
+PARTS = (*USUAL, "peers", "scaling", "roofline")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,8 @@ def measure(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, An
         result["peers"] = _peers(args, backends[0])
     if "scaling" in parts:
         result["scaling"] = _scaling(args, backends[0])
+    if "roofline" in parts:
+        result["roofline"] = _roofline(args, backends)
     return result
 
 
@@ -78,6 +81,15 @@ def _scaling(args: argparse.Namespace, backend: str) -> dict[str, Any]:
         "threads": scaling.by_threads(*what),
     }
     print("\n".join(map(scaling.table, found.values())))
+    return found
+
+
+def _roofline(args: argparse.Namespace, backends: tuple[str, ...]) -> dict[str, Any]:
+    from voxbox.benchmark import roofline
+
+    sample, model = first_samples(args.bag, 1)[0], model_path(args.model)
+    found = roofline.measure(SSZ.open, model, (sample.image, sample.camera), backends, args.rounds, args.threads)
+    print(roofline.table(found))
     return found
 
 

@@ -29,7 +29,7 @@ from voxbox.benchmark.options import chosen
 from voxbox.benchmark.peer_engines import ENGINES
 from voxbox.demo.outcome import machine
 from voxbox_core.files import whole_folder
-from voxbox_core.runtime import available
+from voxbox_core.runtime import usable
 
 SYSTEMS = {
     "km3d": (km3d, "KM3D-Net: monocular 3D boxes"),
@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _measured(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """By system."""
-    installed = tuple(name for name in available() if name != "tensorrt")
-    backends = chosen(args.backends, installed, "--backends") if args.backends else installed
+    here = usable()
+    backends = chosen(args.backends, here, "--backends") if args.backends else here
     if args.system == ALL:
         return {name: _of_system(name, _usual(name, args), backends) for name in SYSTEMS}
     return {args.system: _of_system(args.system, args, backends)}

@@ -4,7 +4,7 @@ A backend is a function `load(model: ModelFile, threads: int) -> LoadedModel`; c
 Each engine's library is imported in its own file, when it is asked for.
 """
 
-from voxbox_core.runtime.door import BACKENDS, PRECISIONS, available, in_precision, open_model
+from voxbox_core.runtime.door import BACKENDS, PRECISIONS, available, in_precision, open_model, usable
 from voxbox_core.runtime.model import Build, DeployedModule, LoadedModel, ModelFile, OnDevice, Run
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "available",
     "in_precision",
     "open_model",
+    "usable",
 ]

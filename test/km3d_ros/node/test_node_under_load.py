@@ -111,7 +111,7 @@ def test_the_state_and_parameters_answer_while_the_model_loads(drive: Drive, mon
         load()
 
     monkeypatch.setattr(car.node, "load", slowly)
-    changing = threading.Thread(target=lambda: car.node._soon(car.node._start))
+    changing = threading.Thread(target=lambda: car.node._aside.soon(car.node._start))
     changing.start()
     assert car.until(lambda: car.node._doing == "loading")
     assert car.state() == "configuring"

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numba import njit
 
 from voxbox_core.camera import Camera
 from voxbox_core.errors import InputError
@@ -94,34 +95,57 @@ def averaged(image: Picture, affine: np.ndarray, out_width: int, out_height: int
     """Image (H, W, 3) uint8 -> (out_height, out_width, 3) uint8: each pixel the exact mean of the area it covers.
 
     affine: (2, 3), from pixels of the image to pixels of the result, a scale and a shift of each axis. Outside of the
-    image all is black. The sum over a rectangle with edges anywhere comes from four places in the table of sums up to
-    each pixel's corner, between which it is bilinear: no shrinking by however much costs more than one look at a pixel.
+    image all is black. Compiled when it is first called.
     """
     if not isinstance(image, np.ndarray):
         from voxbox_core import device_image
 
         return device_image.averaged(image, affine, out_width, out_height)
     x, y = (_edges(affine[axis, axis], affine[axis, 2], n) for axis, n in enumerate((out_width, out_height)))
-    (left, right), (top, bottom) = (
-        (int(np.floor(np.clip(e[0], 0, n - 1))), int(np.ceil(np.clip(e[-1], 1, n))))
-        for e, n in ((x, image.shape[1]), (y, image.shape[0]))
-    )
-    sums = cv2.integral(image[top:bottom, left:right], sdepth=cv2.CV_64F)  # 32 bits overflow at 8 megapixels
-    total = _differences(_differences(sums, y - top, 0), x - left, 1)
-    area = np.diff(x)[:, None] * np.diff(y)[:, None, None]
-    return (total / area + 0.5).astype(np.uint8)
+    source = np.ascontiguousarray(image).view()
+    source.flags.writeable = False  # as the bytes of messages: numba would compile for both
+    return _means(source, x, y)
+
+
+@njit(cache=True)
+def _means(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Means over the rectangles between the edges x (w + 1,) and y (h + 1,) -> (h, w, 3) uint8.
+
+    Rows are added up first, whole rows at a time, which the compiler makes vectors of.
+    """
+    rows, columns = image.shape[:2]
+    height, width = len(y) - 1, len(x) - 1
+    out = np.zeros((height, width, 3), np.uint8)
+    left, right = min(max(int(np.floor(x[0])), 0), columns), max(min(int(np.ceil(x[-1])), columns), 0)
+    if left >= right:
+        return out
+    flat = image.reshape((rows, -1))
+    sums = np.empty(3 * columns, np.float64)
+    for i in range(height):
+        top, bottom = max(y[i], 0.0), min(y[i + 1], float(rows))
+        if top >= bottom:
+            continue
+        sums[3 * left : 3 * right] = 0.0
+        for r in range(int(top), int(np.ceil(bottom))):
+            part = min(bottom, r + 1.0) - max(top, float(r))
+            row = flat[r]
+            for k in range(3 * left, 3 * right):
+                sums[k] += part * row[k]
+        for j in range(width):
+            start, end = max(x[j], 0.0), min(x[j + 1], float(columns))
+            area = (x[j + 1] - x[j]) * (y[i + 1] - y[i])
+            red = green = blue = 0.0
+            for c in range(int(start), int(np.ceil(end))):
+                part = min(end, c + 1.0) - max(start, float(c))
+                red += part * sums[3 * c]
+                green += part * sums[3 * c + 1]
+                blue += part * sums[3 * c + 2]
+            out[i, j, 0] = int(red / area + 0.5)
+            out[i, j, 1] = int(green / area + 0.5)
+            out[i, j, 2] = int(blue / area + 0.5)
+    return out
 
 
 def _edges(scale: float, shift: float, count: int) -> np.ndarray:
     """(count + 1,) where the edges of a result's pixels are in the image; its first pixel begins at 0."""
     return (np.arange(count + 1) - 0.5 - shift) / scale + 0.5
-
-
-def _differences(sums: np.ndarray, edges: np.ndarray, axis: int) -> np.ndarray:
-    """Running sums along an axis -> what lies between each pair of edges, which may be anywhere."""
-    last = sums.shape[axis] - 1
-    place = np.clip(edges, 0, last)
-    below = np.minimum(place.astype(int), last - 1)
-    part = (place - below).reshape((-1,) + (1,) * (sums.ndim - 1 - axis))
-    low, high = np.take(sums, below, axis), np.take(sums, below + 1, axis)
-    return np.diff(low + part * (high - low), axis=axis)

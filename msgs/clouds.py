@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from voxbox_core.errors import InputError
 
@@ -50,33 +51,49 @@ class Intensity:
 def read_points(message: Any) -> np.ndarray:
     """A PointCloud2 -> (P, 4) float32 x y z intensity, in the frame of its header, m; points with NaN are left out.
 
-    Intensity is 0 where the cloud has none. Raises InputError for missing coordinates, unknown types and data of
-    another length than described.
+    Intensity is 0 where the cloud has none, or no number. Raises InputError for missing coordinates, unknown types and
+    data of another length than described.
     """
-    points = _columns(message, 4)
-    return points[_finite(points)]
+    values, columns = _values(message)
+    points = np.zeros((len(values), 4), np.float32)
+    kept, _ = _keep(values, columns, 0.0, points)
+    return points[:kept]
 
 
 def read_cloud(message: Any) -> Cloud:
     """A PointCloud2 of any layout, organised or not, as one sweep. Raises InputError as `read_points` does."""
-    points = _columns(message, 5)
-    finite = _finite(points)
-    xyz = points[:, :3]
-    with np.errstate(invalid="ignore", over="ignore"):
-        place = finite & (np.einsum("ij,ij->i", xyz, xyz) >= _OWN**2)
-    kept = points if place.all() else points[place]
-    intensity = kept[:, 3]
-    intensity[~np.isfinite(intensity)] = 0.0
-    valid = int(finite.sum())
-    return Cloud(kept, len(points) - valid, valid - len(kept))
+    values, columns = _values(message)
+    points = np.zeros((len(values), 5), np.float32)
+    kept, invalid = _keep(values, columns, _OWN**2, points)
+    return Cloud(points[:kept], invalid, len(values) - invalid - kept)
 
 
-def _finite(points: np.ndarray) -> np.ndarray:
-    return np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])
+# Compiled when it is imported, not at the first cloud.
+@njit("UniTuple(int64, 2)(Array(float32, 2, 'C', readonly=True), int64[::1], float64, float32[:, ::1])", cache=True)
+def _keep(values: np.ndarray, columns: np.ndarray, own: float, points: np.ndarray) -> tuple[int, int]:
+    """Copy rows (P, n) into the first of the points; -> how many, and how many others have a place that is no number.
+
+    columns: of x, y, z and intensity, -1 for none.  own: m2, what is nearer to the origin is left out.
+    """
+    kept = invalid = 0
+    for i in range(len(values)):
+        x, y, z = values[i, columns[0]], values[i, columns[1]], values[i, columns[2]]
+        if not (np.isfinite(x) and np.isfinite(y) and np.isfinite(z)):
+            invalid += 1
+            continue
+        if x * x + y * y + z * z < own:
+            continue
+        points[kept, 0], points[kept, 1], points[kept, 2] = x, y, z
+        if columns[3] >= 0 and np.isfinite(values[i, columns[3]]):
+            points[kept, 3] = values[i, columns[3]]
+        kept += 1
+    return kept, invalid
 
 
-def _columns(message: Any, count: int) -> np.ndarray:
-    """(P, count) float32 of all points: x y z intensity, zeros behind."""
+def _values(message: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(P, n) float32 of all points, and which of the columns are x, y, z and intensity, -1 for none.
+
+    The message's own memory, where it has all of them as drivers mostly do."""
     step = int(message.point_step)
     layout = {f.name: (_TYPES.get(int(f.datatype)), int(f.offset)) for f in message.fields}
     wanted = [name for name in ("x", "y", "z", "intensity") if name in layout]
@@ -85,15 +102,19 @@ def _columns(message: Any, count: int) -> np.ndarray:
     for name in wanted:
         _check_field(name, *layout[name], step)
     rows = _rows(message, step)
+    offsets = np.array([layout[name][1] for name in wanted] + [-4] * (4 - len(wanted)))
+    floats = not message.is_bigendian and all(layout[name][0] == "f4" for name in wanted)
+    if floats and step % 4 == 0 and not (offsets % 4).any():
+        return np.require(rows.view("<f4").reshape(-1, step // 4), requirements=["ALIGNED"]), offsets // 4
     order = ">" if message.is_bigendian else "<"
     formats = [order + str(layout[name][0]) for name in wanted]
     point = np.dtype({"names": wanted, "formats": formats, "offsets": [layout[n][1] for n in wanted], "itemsize": step})
     records = rows.view(point).reshape(-1)
-    points = np.zeros((len(records), count), np.float32)
+    values = np.empty((len(records), len(wanted)), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # float64 beyond float32 becomes infinite, and is left out
         for column, name in enumerate(wanted):
-            points[:, column] = records[name]
-    return points
+            values[:, column] = records[name]
+    return values, np.array([0, 1, 2, 3 if len(wanted) == 4 else -1])
 
 
 def _check_field(name: str, kind: str | None, offset: int, step: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from scipy.spatial.transform import Rotation
 
 from voxbox_core.errors import InputError
@@ -30,7 +31,7 @@ _NOTHING, _AIR_SEEN, _AIR_HIDDEN, _GROUND, _OBSTACLE = range(5)
 class _Lookup:
     """Where a grid on the ground finds its voxels.
 
-    index: (heights, ny nx) int32, flat indices of voxels; the number of voxels where there is none.
+    index: (ny nx, heights) int32, flat indices of voxels; the number of voxels where there is none.
     origin: (2,) m, its corner of least x and y.  shape: (ny, nx).  plane: which of the heights is the first above it.
     """
 
@@ -106,24 +107,9 @@ class GroundMap:
         the image shows that ground; occupied where something stands at more than _STEP, and neither where it is lower.
         Where there is no ground, it is taken to be at the plane.
         """
-        stack = np.append(codes.ravel(), np.uint8(_NOTHING))[lookup.index]
         reach = max(round(self.vehicle_height / _STEP), 1)
-        top = np.full(stack.shape[1], lookup.plane - 1)
-        for h in range(min(2 * lookup.plane, len(stack))):
-            top[stack[h] == _GROUND] = h
-        grounded = np.take_along_axis(stack, top[None], 0)[0] == _GROUND
-        seen, blocked, occupied = (np.zeros(top.shape, bool) for _ in range(3))
-        for h in range(len(stack)):
-            above = h - top
-            within = (above >= 1) & (above <= reach)
-            air = (stack[h] == _AIR_SEEN) | (stack[h] == _AIR_HIDDEN)
-            seen |= (above == 1) & (stack[h] == _AIR_SEEN)
-            blocked |= within & ~air
-            occupied |= within & (above > 1) & (stack[h] == _OBSTACLE)
-        cells = np.full(top.shape, NOT_SEEN, np.int8)
-        cells[grounded & seen & ~blocked] = FREE
-        cells[occupied] = OCCUPIED
-        return cells.reshape(lookup.shape)
+        known = np.append(codes.ravel(), np.uint8(_NOTHING))
+        return _occupancy(known, lookup.index, lookup.plane, reach).reshape(lookup.shape)
 
     def _message(self, cells: np.ndarray, header: Any, corner: np.ndarray, orientation: np.ndarray) -> Any:
         from geometry_msgs.msg import Point, Pose, Quaternion
@@ -175,10 +161,45 @@ def _codes(voxels: Voxels) -> np.ndarray:
     meaning[[AIR, UNKNOWN]] = _AIR_HIDDEN, _NOTHING
     if "ground" in voxels.classes:
         meaning[voxels.classes.index("ground")] = _GROUND
-    codes = meaning[voxels.labels]
-    shut = np.logical_or.accumulate(codes != _AIR_HIDDEN, axis=0)
-    codes[~shut] = _AIR_SEEN
+    return _seen(meaning[voxels.labels])
+
+
+@njit(cache=True)
+def _seen(codes: np.ndarray) -> np.ndarray:
+    """The codes, (slices, rows, columns), with the air before all else that stands before a pixel as seen."""
+    slices = codes.reshape((codes.shape[0], -1))
+    through = np.ones(slices.shape[1], np.bool_)
+    for k in range(len(slices)):
+        for cell in range(slices.shape[1]):
+            through[cell] &= slices[k, cell] == _AIR_HIDDEN
+            if through[cell]:
+                slices[k, cell] = _AIR_SEEN
     return codes
+
+
+@njit(cache=True)
+def _occupancy(codes: np.ndarray, index: np.ndarray, plane: int, reach: int) -> np.ndarray:
+    """(cells,) int8, as `GroundMap._cells` tells.  codes: flat, that of no voxel behind.  index, plane: of a `_Lookup`.
+    reach: heights that the vehicle needs."""
+    cells = np.full(len(index), NOT_SEEN, np.int8)
+    heights = index.shape[1]
+    for cell in range(len(index)):
+        top, grounded = plane - 1, False
+        for h in range(min(2 * plane, heights) - 1, -1, -1):
+            if codes[index[cell, h]] == _GROUND:
+                top, grounded = h, True
+                break
+        free = grounded and top + 1 < heights and codes[index[cell, top + 1]] == _AIR_SEEN
+        for h in range(top + 1, min(top + reach + 1, heights)):
+            code = codes[index[cell, h]]
+            if code == _OBSTACLE and h > top + 1:
+                cells[cell] = OCCUPIED
+                free = False
+                break
+            free &= code in (_AIR_SEEN, _AIR_HIDDEN)
+        if free:
+            cells[cell] = FREE
+    return cells
 
 
 def _look_up(
@@ -194,7 +215,7 @@ def _look_up(
     for row, height in zip(index, heights, strict=True):
         cells, inside = fruxel.locate(across + (height - translation[2]) * rotation[2])
         row[inside] = np.ravel_multi_index(tuple(cells[inside].T), fruxel.shape)
-    return _Lookup(index, low * resolution, (int(ny), int(nx)), plane)
+    return _Lookup(np.ascontiguousarray(index.T), low * resolution, (int(ny), int(nx)), plane)
 
 
 def _corners(fruxel: Fruxel) -> np.ndarray:

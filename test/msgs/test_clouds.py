@@ -51,6 +51,20 @@ def test_order_types_gaps_and_padding_do_not_matter(big, kind):
     np.testing.assert_array_equal(found, np.array([*XYZ.values(), [10, 20, 30, 40]], np.float32).T)
 
 
+@pytest.mark.parametrize("address", range(4))
+@pytest.mark.parametrize("intensity", [True, False])
+def test_floats_are_read_from_the_message_at_any_address(address, intensity):
+    names = ("x", "y", "z", "intensity") if intensity else ("x", "y", "z")
+    rows = {**XYZ, "intensity": [10, np.nan, 30, 40], "ring": [1, 2, 3, 4]}
+    layout = [(name, "f4", 4 * i) for i, name in enumerate(names)] + [("ring", "u2", 16)]
+    message = cloud({name: rows[name] for name, _, _ in layout}, layout, 20, padding=8, height=2)
+    memory = np.zeros(len(message.data) + address, np.uint8)
+    memory[address:] = np.frombuffer(message.data, np.uint8)
+    message.data = memory[address:]
+    expected = [10, 0, 30, 40] if intensity else [0, 0, 0, 0]
+    np.testing.assert_array_equal(read_points(message), np.array([*XYZ.values(), expected], np.float32).T)
+
+
 def test_without_intensity_it_is_zero_and_nan_points_go():
     rows = {**XYZ, "y": [0.0, np.nan, -2, np.inf]}
     found = read_points(cloud(rows, [("x", "f4", 0), ("y", "f4", 4), ("z", "f4", 8)], 12))

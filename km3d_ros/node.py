@@ -88,7 +88,6 @@ class Km3dNode(PerceptionNode[Parameters]):
 
     def inputs(self) -> list[Input]:
         """The image and its calibration, which need not come together."""
-        self.on_parameters()  # they may have changed while the model was loading
         self._camera_info_in = self.listen(
             "camera_info",
             [("camera_info", CameraInfo)],

@@ -17,6 +17,7 @@ NODES = ("km3d", "point_detr3d", "ssz")
 # Arguments that become parameters of every node when they are given; their defaults are the nodes' own.
 PARAMETERS = {
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
+    "precision": (str, "auto, fp32, fp16 or int8: which ONNX file of the model"),
     "threads": (int, "CPU threads of each engine; 0 leaves it the choice"),
     "target_frame": (str, "tf frame of all that is published in 3D; the sensor's when empty"),
 }

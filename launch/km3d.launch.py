@@ -14,6 +14,7 @@ from voxbox_core.ros.launching import System, described
 PARAMETERS = {
     "model": (str, "a released model's name, its folder, or an .onnx file"),
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
+    "precision": (str, "auto, fp32, fp16 or int8: which ONNX file of the model"),
     "score_threshold": (float, "lowest score of a published box, 0 to 1; 0 takes the model's own"),
     "target_frame": (str, "tf frame of the published boxes; the camera's when empty"),
     "unrectified": (str, "undistort, refuse or rectified: what to do with images whose camera_info has distortion"),

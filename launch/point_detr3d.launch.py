@@ -17,6 +17,7 @@ PARAMETERS = {
     "model": (str, "a released model's name, its folder, or an .onnx file"),
     "assist_model": (str, "the model that answers clicks: a released model's name or its folder"),
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
+    "precision": (str, "auto, fp32, fp16 or int8: which ONNX file of the model"),
     "score_threshold": (float, "lowest score of a published box, 0 to 1; 0 takes the model's own"),
     "sensor_height": (float, "height of the LiDAR above the ground, m; 0 finds out"),
     "ground_frame": (str, "tf frame on the ground, x forward, that makes a tilted or turned LiDAR level"),

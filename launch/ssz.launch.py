@@ -16,6 +16,7 @@ from voxbox_core.ros.launching import System, described
 PARAMETERS = {
     "model": (str, "a released model's name, its folder, or an .onnx file"),
     "backend": (str, "auto, torch, onnxruntime, openvino or tensorrt"),
+    "precision": (str, "auto, fp32, fp16 or int8: which ONNX file of the model"),
     "cells": (str, "surface or occupied: which cells are points of the cloud"),
     "target_frame": (str, "tf frame of all that is published, z up for Nav2; the camera's when empty"),
     "unrectified": (str, "undistort, refuse or rectified: what to do with images whose camera_info has distortion"),

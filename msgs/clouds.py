@@ -69,7 +69,11 @@ def read_cloud(message: Any) -> Cloud:
 
 
 # Compiled when it is imported, not at the first cloud.
-@njit("UniTuple(int64, 2)(Array(float32, 2, 'C', readonly=True), int64[::1], float64, float32[:, ::1])", cache=True)
+@njit(
+    "UniTuple(int64, 2)(Array(float32, 2, 'C', readonly=True), int64[::1], float64, float32[:, ::1])",
+    cache=True,
+    nogil=True,
+)
 def _keep(values: np.ndarray, columns: np.ndarray, own: float, points: np.ndarray) -> tuple[int, int]:
     """Copy rows (P, n) into the first of the points; -> how many, and how many others have a place that is no number.
 

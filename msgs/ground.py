@@ -161,10 +161,11 @@ def _codes(voxels: Voxels) -> np.ndarray:
     meaning[[AIR, UNKNOWN]] = _AIR_HIDDEN, _NOTHING
     if "ground" in voxels.classes:
         meaning[voxels.classes.index("ground")] = _GROUND
-    return _seen(meaning[voxels.labels])
+    return _seen(np.ascontiguousarray(meaning[voxels.labels]))
 
 
-@njit(cache=True)
+# Both are compiled when they are imported, not at the first frame.
+@njit("uint8[:, :, ::1](uint8[:, :, ::1])", cache=True, nogil=True)
 def _seen(codes: np.ndarray) -> np.ndarray:
     """The codes, (slices, rows, columns), with the air before all else that stands before a pixel as seen."""
     slices = codes.reshape((codes.shape[0], -1))
@@ -177,7 +178,7 @@ def _seen(codes: np.ndarray) -> np.ndarray:
     return codes
 
 
-@njit(cache=True)
+@njit("int8[::1](uint8[::1], int32[:, ::1], int64, int64)", cache=True, nogil=True)
 def _occupancy(codes: np.ndarray, index: np.ndarray, plane: int, reach: int) -> np.ndarray:
     """(cells,) int8, as `GroundMap._cells` tells.  codes: flat, that of no voxel behind.  index, plane: of a `_Lookup`.
     reach: heights that the vehicle needs."""

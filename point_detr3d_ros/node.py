@@ -116,7 +116,6 @@ class PointDetr3dNode(PerceptionNode[Parameters]):
 
     def inputs(self) -> list[Input]:
         """Clouds; with clicks the cameras and the clicks; with several sweeps the vehicle's motion."""
-        self.on_parameters()  # they may have changed while the models were loading
         heard = [self.listen("cloud", [("points", PointCloud2)], self.take)]
         if self.parameters.sweeps > 1:
             heard.append(self.listen("odometry", [("odometry", Odometry)], self._placing.on_odometry, optional=True))

@@ -20,7 +20,7 @@ class Parameters(NodeParameters):
     )
     backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
     precision: str = parameter(
-        "auto", "which ONNX file of the release; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
+        "auto", "which ONNX file of the detector; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
     )
     threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     score_threshold: float = parameter(

@@ -1,7 +1,7 @@
 """From a camera image to the network's input: one similarity, warped once.
 
 Affines are (2, 3) float64 and map pixel coordinates (x, y, 1) of one image to those of another.
-An image is worked on where it is: arrays by OpenCV, tensors on any device by `device_image`, to the same picture.
+An image is worked on where it is: arrays on the CPU, tensors on any device by `device_image`, to the same picture.
 """
 
 from typing import Any
@@ -95,19 +95,19 @@ def averaged(image: Picture, affine: np.ndarray, out_width: int, out_height: int
     """Image (H, W, 3) uint8 -> (out_height, out_width, 3) uint8: each pixel the exact mean of the area it covers.
 
     affine: (2, 3), from pixels of the image to pixels of the result, a scale and a shift of each axis. Outside of the
-    image all is black. Compiled when it is first called.
+    image all is black.
     """
     if not isinstance(image, np.ndarray):
         from voxbox_core import device_image
 
         return device_image.averaged(image, affine, out_width, out_height)
     x, y = (_edges(affine[axis, axis], affine[axis, 2], n) for axis, n in enumerate((out_width, out_height)))
-    source = np.ascontiguousarray(image).view()
-    source.flags.writeable = False  # as the bytes of messages: numba would compile for both
-    return _means(source, x, y)
+    top, bottom = (int(row) for row in np.clip([np.floor(y[0]), np.ceil(y[-1])], 0, image.shape[0]))
+    return _means(np.ascontiguousarray(image[top:bottom]), x, y - top)
 
 
-@njit(cache=True)
+# Compiled when it is imported, not at the first image.
+@njit("uint8[:, :, ::1](Array(uint8, 3, 'C', readonly=True), float64[::1], float64[::1])", cache=True, nogil=True)
 def _means(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Means over the rectangles between the edges x (w + 1,) and y (h + 1,) -> (h, w, 3) uint8.
 
@@ -119,7 +119,7 @@ def _means(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     left, right = min(max(int(np.floor(x[0])), 0), columns), max(min(int(np.ceil(x[-1])), columns), 0)
     if left >= right:
         return out
-    flat = image.reshape((rows, -1))
+    flat = image.reshape((rows, 3 * columns))
     sums = np.empty(3 * columns, np.float64)
     for i in range(height):
         top, bottom = max(y[i], 0.0), min(y[i + 1], float(rows))

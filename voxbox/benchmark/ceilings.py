@@ -111,7 +111,7 @@ def _exact(threads: int) -> Iterator[None]:
     torch.set_num_threads(threads or before)
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             yield
     finally:
         torch.set_num_threads(before)

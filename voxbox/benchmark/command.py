@@ -26,7 +26,7 @@ from typing import Any
 from voxbox.arguments import require_least
 from voxbox.benchmark import km3d, nodes, point_detr3d, ssz
 from voxbox.benchmark.options import chosen
-from voxbox.benchmark.peer_engines import ENGINES
+from voxbox.benchmark.peers import PEERS
 from voxbox.demo.outcome import machine
 from voxbox_core.files import whole_folder
 from voxbox_core.runtime import usable
@@ -55,8 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _configure_shared(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("--backends", default="", help="comma-separated, the first is ours (default: all that are installed here)")
-    add("--peers", default=",".join(ENGINES), help="whom ours is held against (default: %(default)s)")
+    add("--backends", default="", help="comma-separated, the first is ours (default: all that run here)")
+    add("--peers", default=",".join(PEERS), help="whom ours is held against (default: %(default)s)")
     add("--rounds", type=int, default=50, help="times each backend runs (default: %(default)s)")
     add("--threads", type=int, default=0, help="CPU threads of the engine; 0 leaves it the choice")
     add("--out", type=Path, metavar="DIR", help="folder for a page, a table and the numbers; a former one is replaced")
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.system in nodes.VERBS:
         return {"machine": machine(), **nodes.measure(args)}
     require_least(args, rounds=1, threads=0)
-    args.peers = chosen(args.peers, tuple(ENGINES), "--peers")
+    args.peers = chosen(args.peers, PEERS, "--peers")
     facts = {"machine": machine()}
     if args.out is None:
         systems = _measured(args)

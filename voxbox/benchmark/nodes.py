@@ -16,7 +16,7 @@ from voxbox.arguments import require_least
 from voxbox.bag.command import require_ros
 from voxbox.benchmark import load, soak, together
 from voxbox.benchmark.options import chosen
-from voxbox_core.runtime.door import usable
+from voxbox_core.runtime import usable
 
 VERBS = {
     "load": (load, "nodes: how many frames they take, how late their answers are, and what they need"),

@@ -129,7 +129,7 @@ def _library(name: str) -> Any:
     """An engine's library, from the one file that imports it. Raises InputError where it is not installed."""
     if name not in available():
         raise InputError("engine", name, f"one that is installed here ({', '.join(available())})", f"Install {name}.")
-    return getattr(importlib.import_module(BACKENDS[name].file), name)
+    return getattr(importlib.import_module(BACKENDS[name].module), name)
 
 
 ENGINES: Mapping[str, Callable[[Build, Path, int], Engine]] = {

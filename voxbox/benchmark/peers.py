@@ -17,14 +17,16 @@ import numpy as np
 
 from voxbox.benchmark.agreement import told
 from voxbox.benchmark.memory import resident
-from voxbox.benchmark.peer_engines import Network, open_engine
+from voxbox.benchmark.peer_engines import ENGINES, Network, open_engine
 from voxbox.benchmark.processes import in_own_process
 from voxbox.benchmark.turns import Case, in_turn, ratio, spread
 from voxbox_core.errors import InputError
 from voxbox_core.runtime import Run
 from voxbox_core.runtime.model import ModelFile
 
-OURS = "voxbox"
+OURS, WHOLE = "voxbox", "voxbox fp32"
+"""Ours, in the precision that its engine prefers; and the same in fp32, as peers are."""
+PEERS = (WHOLE, *ENGINES)
 WALL, CPU = "wall", "cpu"
 FILE = "network.onnx"
 COMPARED = 5
@@ -57,11 +59,11 @@ class Ours(NamedTuple):
 class System:
     """What there is to know of a system to measure it. All are functions of modules, so that other processes get them.
 
-    ours: model folder, backend, threads.  pipeline: of a model folder.  network: of a weights file.
+    ours: model folder, backend, threads, precision.  pipeline: of a model folder.  network: of a weights file.
     agreement: of a model folder, and our answer and a peer's to some frames.
     """
 
-    ours: Callable[[Path, str, int], Ours]
+    ours: Callable[[Path, str, int, str], Ours]
     pipeline: Callable[[Path], Pipeline]
     network: Callable[[Path], Network]
     agreement: Callable[[Path, Sequence[tuple[Answer, Answer]]], dict[str, float]]
@@ -89,9 +91,10 @@ class Contest:
         return self.system.network(weights)
 
     def open(self, name: str) -> "Contestant":
-        """name: OURS, or an engine's. Raises InputError where this machine cannot run it."""
-        if name == OURS:
-            own = self.system.ours(self.model, self.backend, self.threads)
+        """name: OURS, WHOLE or an engine's. Raises InputError where this machine cannot run it."""
+        if name in (OURS, WHOLE):
+            precision = "auto" if name == OURS else "fp32"
+            own = self.system.ours(self.model, self.backend, self.threads, precision)
             return Contestant(own.answer, f"{own.backend} {own.precision}")
         engine = open_engine(name, self.network, self.file, self.threads)
         return Contestant(_straightforward(self.system.pipeline(self.model), engine.run), engine.precision)

@@ -154,9 +154,9 @@ def network(weights: Path) -> Network:
     return Network(Heads(deployed.network, names), (example,), ("image",), names)
 
 
-def ours(model: Path, backend: str, threads: int) -> Ours:
+def ours(model: Path, backend: str, threads: int, precision: str = "auto") -> Ours:
     """The detector."""
-    detector = KM3D.open(model, backend, threads)
+    detector = KM3D.open(model, backend, threads, precision=precision)
     return Ours(lambda sample: detector(sample.image, sample.camera), detector.backend, detector.precision)
 
 

@@ -124,9 +124,9 @@ def network(weights: Path) -> Network:
     return Network(Maps(student).eval(), example, ("features", "cell"), ("heatmap", "box"), pillars)
 
 
-def ours(model: Path, backend: str, threads: int) -> Ours:
+def ours(model: Path, backend: str, threads: int, precision: str = "auto") -> Ours:
     """The detector."""
-    detector = PointDETR3D.open(model, backend, threads)
+    detector = PointDETR3D.open(model, backend, threads, precision=precision)
     return Ours(lambda sample: detector(sample.points, sample.height), detector.backend, detector.precision)
 
 

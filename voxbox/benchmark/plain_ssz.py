@@ -81,9 +81,9 @@ def network(weights: Path) -> Network:
     return Network(Logits(inner).eval(), (torch.zeros(1, 3, height, width),), ("image",), ("logits",))
 
 
-def ours(model: Path, backend: str, threads: int) -> Ours:
+def ours(model: Path, backend: str, threads: int, precision: str = "auto") -> Ours:
     """The reconstructor."""
-    ssz = SSZ.open(model, backend, threads)
+    ssz = SSZ.open(model, backend, threads, precision=precision)
     return Ours(lambda sample: ssz(sample.image, sample.camera), ssz.backend, ssz.precision)
 
 

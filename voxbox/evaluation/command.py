@@ -25,6 +25,7 @@ from pathlib import Path
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_folder, write_json
 from voxbox_core.metrics.kitti import RULES
+from voxbox_core.runtime import PRECISIONS
 
 METRICS_FILE = "metrics.json"
 FORMATS = ("rig", "kitti", "nuscenes", "argoverse2")
@@ -119,7 +120,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     """Of models that come in several."""
-    parser.add_argument("--precision", default="auto", help="which ONNX file of the release (default: the backend's)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        default="auto",
+        help="which ONNX file of the release (default auto: the backend's quickest)",
+    )
 
 
 def _configure_ssz(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from voxbox.evaluation import command as evaluate
 from voxbox.evaluation.point_detr3d_assist import USUAL
+from voxbox.export import release
 from voxbox_core.errors import InputError
 
 Scores = dict[str, float]
@@ -26,7 +27,7 @@ def measure(args: argparse.Namespace, model: Path) -> Scores:
         raise InputError("--validation", args.validation, "a folder of labelled frames", "Check the path.")
     parser = argparse.ArgumentParser()
     evaluate.configure(parser)
-    words = [args.system, "--data", str(args.validation), "--model", str(model)]
+    words = [args.system, "--data", str(args.validation), "--model", str(model), "--backend", release.engines()[0]]
     words += [] if args.limit is None else ["--limit", str(args.limit)]
     with contextlib.redirect_stdout(io.StringIO()):  # two tables that nobody can compare
         result = evaluate.run(parser.parse_args(words))
@@ -37,10 +38,11 @@ def table(accuracy: Mapping[str, Scores]) -> str:
     """accuracy: scores by precision, fp32 first."""
     names = list(accuracy)
     whole = accuracy[names[0]]
-    lines = [f"{'percent':30}" + "".join(f"{name:>9}" for name in names) + f"{'change':>9}" * (len(names) > 1)]
+    heads = "".join(f"{name:>9}" for name in names) + f"{'change of ' + names[-1]:>16}" * (len(names) > 1)
+    lines = [f"{'percent':30}{heads}"]
     for score, value in whole.items():
         values = [accuracy[name][score] for name in names]
-        change = f"{values[-1] - value:+9.2f}" * (len(names) > 1)
+        change = f"{values[-1] - value:+16.2f}" * (len(names) > 1)
         lines.append(f"{score:30}" + "".join(f"{v:9.2f}" for v in values) + change)
     return "\n".join(lines)
 

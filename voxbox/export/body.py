@@ -18,10 +18,10 @@ _OF_SEVERAL = ("Add", "Concat")
 def body(graph: onnx.GraphProto) -> set[str]:
     """The values that the body's nodes compute: a node is of the body when its first output is among them.
 
-    None where no convolution follows another.
+    None where no convolution follows another, unless bytes alone come out.
     """
     needed = _before_a_convolution(graph)
-    if all(value.type.tensor_type.elem_type == onnx.TensorProto.UINT8 for value in graph.output):
+    if graph.output and all(value.type.tensor_type.elem_type == onnx.TensorProto.UINT8 for value in graph.output):
         needed |= {value for node in graph.node if node.op_type in CONVOLUTIONS for value in node.output}
     inside: set[str] = set()
     for node in graph.node:

@@ -14,9 +14,9 @@ weights.
   voxbox export km3d runs/street/weights.pt --out models/km3d-street --precision fp32 int8 --validation data/street-val
 
 adds a file of a quarter of the size, fp16 of a half, whose convolutions compute so where the engine can: all but the
-last of each head. What follows, geometry above all, stays float32, and so do inputs and outputs. Each engine opens the
-file that it is quickest with. Agreement is judged more generously for these; what they cost in accuracy is printed
-where --validation names labelled frames.
+last of heads that say metres. What follows, geometry above all, stays float32, and so do inputs and outputs. Each
+engine opens the file that it is quickest with. Agreement is judged more generously for these; what they cost in
+accuracy is printed where --validation names labelled frames.
 
 --engine builds the TensorRT engine of what was exported, as `ros2 run voxbox build_engine` does.
 """
@@ -28,7 +28,7 @@ from typing import Any
 from voxbox import build_engine
 from voxbox.arguments import require_least
 from voxbox.export import accuracy, km3d, parity, point_detr3d, ssz
-from voxbox_core.runtime import PRECISIONS
+from voxbox_core.runtime import PRECISIONS, tensorrt
 
 SYSTEMS = {
     "km3d": (km3d.configure, km3d.export, parity.told, "KM3D-Net: monocular 3D boxes"),
@@ -86,13 +86,15 @@ def _configure_precision(parser: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="build the TensorRT engine, too: for the GPU of this machine, or with tensorrt-rtx for TARGET, as sm86",
     )
-    add("--validation", type=Path, metavar="DIR", help="labelled frames to score fp32 and the precision on")
+    add("--validation", type=Path, metavar="DIR", help="labelled frames to score fp32 and each precision on")
     add("--limit", type=int, metavar="N", help="score the first N frames only")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the manifest and the differences by backend. Raises InputError; writes nothing then."""
     require_least(args, frames=1, calibration=1, limit=1)
+    if args.engine is not None:
+        tensorrt.require_buildable(args.engine or None)
     _, export, told, _ = SYSTEMS[args.system]
     result = export(args)
     print(f"{args.out}: {told(result)}")

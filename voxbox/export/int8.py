@@ -67,7 +67,8 @@ def _convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _convolutions_behind(graph: onnx.GraphProto) -> dict[str, int]:
-    """Of each value, how many convolutions the longest way from the inputs to it has; bytes are as far as need be."""
+    """Of each value, how many convolutions the longest way from the inputs to it has; bytes are as far as need be, and
+    so is what joins them."""
     behind = {value.name: 0 for value in (*graph.input, *graph.initializer)}
     behind |= {value.name: _SPARED for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
     for node in graph.node:

@@ -10,11 +10,10 @@ import yaml
 
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
-from voxbox_core.runtime import available
+from voxbox_core.runtime import PRECISIONS, available
 from voxbox_core.runtime.model import MANIFEST, OTHERS, checksum
 
 ONNX, WEIGHTS = "model.onnx", "weights.pt"
-_BESIDE = "model-{}.onnx"
 PRECISION = "precision"
 """Of the manifest, and of the ONNX file's metadata, where it is absent from what was exported as fp32 before."""
 
@@ -29,7 +28,11 @@ def engines() -> tuple[str, ...]:
 
 def beside(graph: Path, precision: str) -> Path:
     """The place of the same graph in another precision."""
-    return graph.with_name(_BESIDE.format(precision))
+    return graph.with_name(f"{graph.stem}-{precision}{graph.suffix}")
+
+
+def _others(folder: Path) -> list[Path]:
+    return [beside(folder / ONNX, precision) for precision in PRECISIONS]
 
 
 def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEIGHTS) -> dict[str, object]:
@@ -50,7 +53,8 @@ def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEI
     }
     others = [
         {PRECISION: _precision(file), "onnx": file.name, "sha256": checksum(file)}
-        for file in sorted(folder.glob(_BESIDE.format("*")))
+        for file in _others(folder)
+        if file.is_file()
     ]
     if others:
         manifest[OTHERS] = others
@@ -70,6 +74,6 @@ def install(folder: Path, out: Path) -> None:
     for path in sorted(files, key=lambda path: (path.name == MANIFEST, path)):
         with whole_file(out / path.relative_to(folder)) as temporary:
             shutil.copyfile(path, temporary)
-    for path in out.glob(_BESIDE.format("*")):
+    for path in _others(out):
         if not (folder / path.name).exists():
-            path.unlink()
+            path.unlink(missing_ok=True)

@@ -293,6 +293,7 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
     def _activate(self) -> None:
         self.counts, self._pace = Counts(), Pace()
         with self._changing:
+            self.on_parameters()  # they may have changed while the model was loading
             self._worker = Latest(self._handle, "frames")
             self._listen_to_tf()
         self._inputs = self.inputs()

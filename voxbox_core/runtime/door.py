@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import driver, onnx_file
+from voxbox_core.runtime import onnx_file, pytorch_gpu
 from voxbox_core.runtime.model import Build, LoadedModel, ModelFile
 
 
 @dataclass(frozen=True)
 class Backend:
-    """libraries: of which it needs one.  file: its one module.  quickest: of the precisions that a release may come in,
-    those in which this engine is quickest, the best first (docs/deploy.md); the release's own where it has none."""
+    """libraries: of which it needs one.  module: its one file.  precisions: of those that a release may come in, what
+    this engine prefers, the best first; the release's own where it has none of them."""
 
     libraries: tuple[str, ...]
-    file: str
-    quickest: tuple[str, ...] = ()
+    module: str
+    precisions: tuple[str, ...] = ()
 
 
-# In the order `auto` tries them: measured fastest first (docs/deploy.md).
+# In the order `auto` tries them, but for PyTorch on a GPU: measured fastest first (docs/deploy.md). TensorRT's
+# precisions are those with the least work: no GPU has run them yet.
 BACKENDS = {
     "tensorrt": Backend(("tensorrt", "tensorrt_rtx"), "voxbox_core.runtime.tensorrt", ("int8", "fp16")),
     "openvino": Backend(("openvino",), "voxbox_core.runtime.openvino", ("int8",)),
@@ -41,9 +42,9 @@ def usable() -> tuple[str, ...]:
     """The backends that run here, fastest first: TensorRT needs a driver and a GPU beside its library, and PyTorch is
     fast where it has a GPU."""
     found = available()
-    if "tensorrt" in found and not importlib.import_module(BACKENDS["tensorrt"].file).usable():
+    if "tensorrt" in found and not importlib.import_module(BACKENDS["tensorrt"].module).usable():
         found = tuple(name for name in found if name != "tensorrt")
-    if "torch" in found and _pytorch_has_a_gpu():
+    if "torch" in found and pytorch_gpu.usable():
         return tuple(sorted(found, key=lambda name: name not in _ON_GPU))
     return found
 
@@ -60,7 +61,7 @@ def open_model(
     Raises InputError when there is no such model, backend or precision, or the engine refuses the file.
     """
     model = ModelFile.find(Path(path))
-    chosen = _fastest(model, build) if backend == "auto" else backend
+    chosen = _fastest(model, build if precision == "auto" else None) if backend == "auto" else backend
     if chosen not in BACKENDS:
         raise InputError("backend", repr(backend), f"auto or one of {', '.join(BACKENDS)}", "Choose one of these.")
     installed = available()
@@ -71,7 +72,7 @@ def open_model(
             f"one that is installed here ({', '.join(installed)})",
             f"Install {' or '.join(BACKENDS[chosen].libraries)}.",
         )
-    module = importlib.import_module(BACKENDS[chosen].file)
+    module = importlib.import_module(BACKENDS[chosen].module)
     file = in_precision(model, chosen, precision)
     return module.load(file, threads, build) if chosen == "torch" else module.load(file, threads)
 
@@ -82,7 +83,7 @@ def in_precision(model: ModelFile, backend: str, precision: str = "auto") -> Mod
     Raises InputError where the model does not come in it.
     """
     if precision == "auto":
-        return model.quickest(BACKENDS[backend].quickest)
+        return model.first_in(BACKENDS[backend].precisions)
     if precision not in PRECISIONS:
         raise InputError(
             "precision", repr(precision), f"auto or one of {', '.join(PRECISIONS)}", "Choose one of these."
@@ -90,24 +91,20 @@ def in_precision(model: ModelFile, backend: str, precision: str = "auto") -> Mod
     if backend == "torch":
         remedy = "PyTorch runs weights.pt, in float32 on a CPU and in float16 on CUDA. Choose auto, or another backend."
         raise InputError("precision", f"{precision}, with torch", "auto", remedy)
-    file = model.quickest((precision,))
+    file = model.first_in((precision,))
     found = onnx_file.read(file.onnx).precision
     if found != precision:
+        there = ", ".join([found, *(str(other.precision) for other in model.others)])
         remedy = f"Choose auto, or export it so: voxbox export --precision {precision}."
-        raise InputError(f"precision of {file.onnx}", found, precision, remedy)
+        raise InputError(f"precision of {file.onnx}", there, precision, remedy)
     return file
 
 
 def _fastest(model: ModelFile, build: Build | None) -> str:
-    """Of the backends that run this model here."""
+    """Of the backends that run this model here. build: None where PyTorch is not wanted."""
     found = usable()
     if not found:
         what = "inference backends"
         raise InputError(what, "none installed", f"one of {', '.join(BACKENDS)}", "Install onnxruntime.")
     weights = model.weights is not None and build is not None
     return next((name for name in found if name != "torch" or weights), found[0])
-
-
-def _pytorch_has_a_gpu() -> bool:
-    """Asked only where there is a driver: importing PyTorch takes seconds and megabytes."""
-    return driver.has_driver() and bool(importlib.import_module("torch").cuda.is_available())

@@ -31,11 +31,14 @@ def alone(engine: Path, tell: Listener) -> Iterator[bool]:
         return
     try:
         waited = _wait(file, engine, tell)
-        _sign(file)
-        yield waited
+        _sign(file, str(os.getpid()))
+        try:
+            yield waited
+        finally:
+            _sign(file, "")  # who comes next may be asked before it has signed
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)  # closing alone would leave it to a process that was forked meanwhile
     finally:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_UN)  # closing alone would leave it to a process that was forked meanwhile
         os.close(file)
 
 
@@ -43,8 +46,10 @@ def _opened(path: Path) -> int | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:
-        return None
+    except OSError:  # another user's, perhaps, which can be locked all the same
+        with suppress(OSError):
+            return os.open(path, os.O_RDONLY)
+    return None
 
 
 def _wait(file: int, engine: Path, tell: Listener) -> bool:
@@ -71,10 +76,10 @@ def _locked(file: int) -> bool:
     return True
 
 
-def _sign(file: int) -> None:
+def _sign(file: int, holder: str) -> None:
     with suppress(OSError):  # a full disk is the builder's to complain of
         os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
+        os.pwrite(file, holder.encode(), 0)
 
 
 def _holder(file: int) -> str:

@@ -1,6 +1,5 @@
 """A TensorRT engine as a callable: named arrays in, named arrays out, through pinned memory and a stream of its own."""
 
-import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import driver
+from voxbox_core.runtime import driver, pytorch_gpu
 
 if TYPE_CHECKING:  # a node that brings arrays is lighter without PyTorch
     from voxbox_core.runtime.engine_on_device import EngineOnDevice
@@ -147,29 +146,14 @@ class EngineRun:
 
 def on_device(run: EngineRun) -> "EngineOnDevice | None":
     """The same engine for tensors on its GPU besides arrays; None where PyTorch has no use of the GPU."""
-    if not _for_cuda():
+    if not pytorch_gpu.usable():
         return None
     import torch
 
-    if not torch.cuda.is_available():
-        return None
     from voxbox_core.runtime.engine_on_device import EngineOnDevice
 
     device = torch.device("cuda", driver.DEVICE)
-    try:
-        torch.ones(1, device=device)  # PyTorch may be made for other GPUs, which shows when it first computes
-        return EngineOnDevice(run, device, lambda: torch.cuda.current_stream(device).cuda_stream)
-    except RuntimeError as error:
-        logging.getLogger("voxbox").warning("frames are prepared on the CPU, PyTorch cannot use the GPU: %s", error)
-        return None
-
-
-def _for_cuda() -> bool:
-    """Whether PyTorch is here, and not the one for the CPU alone: to import that would cost 1 s and 180 MB."""
-    try:
-        return "+cpu" not in importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    return EngineOnDevice(run, device, lambda: torch.cuda.current_stream(device).cuda_stream)
 
 
 def _within(shape: tuple[int, ...], tensor: EngineTensor) -> bool:

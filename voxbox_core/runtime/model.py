@@ -103,7 +103,7 @@ class ModelFile:
             )
         return cls(path, checksum(path))
 
-    def quickest(self, precisions: Sequence[str]) -> "ModelFile":
+    def first_in(self, precisions: Sequence[str]) -> "ModelFile":
         """The file in the first of these precisions that the release has; this one where it has none of them."""
         files = {file.precision: file for file in (*self.others, self)}
         return next((files[precision] for precision in precisions if precision in files), self)

@@ -105,7 +105,7 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
     found = [engine_cache.find(key) for key in keys]
     engine = next((opened for f in found if f.engine and (opened := _deserialize(keys[0].engine, f.engine))), None)
     if engine is None:
-        path = _build(model, facts, keys[0], _why(keys[0].engine, found))
+        path = _build(model, facts, keys[0], _why(keys[0].engine, found), missing=not found[0].engine)
         engine = _deserialize(keys[0].engine, path.read_bytes())
     if engine is None:
         value = f"refused by {_named(keys[0])} right after it was built ({_log(keys[0].engine).last()})"
@@ -121,7 +121,21 @@ def build(model: ModelFile, target: str | None = None, anew: bool = False) -> Pa
     target: for tensorrt_rtx, PORTABLE or one of `targets()`, which needs no GPU; None is the GPU of this machine, or
     PORTABLE where there is none. Raises InputError where nothing can be built, or the model is refused.
     """
-    here = driver.has_driver() and target is None
+    require_buildable(target)
+    here = _for_here(target)
+    facts = onnx_file.read(model.onnx)
+    key = _keys(model, facts)[0] if here else _key(model, facts, RTX, target or PORTABLE)
+    found = engine_cache.find(key)
+    if anew or not found.engine:
+        return _build(model, facts, key, "it was asked for" if anew else found.reason, missing=not found.engine)
+    path = engine_cache.path_of(key)
+    progress.listener()(f"the {_named(key)} engine of {model.onnx} is there already: {path}", 1.0)
+    return path
+
+
+def require_buildable(target: str | None) -> None:
+    """Raises InputError where no engine can be built for a target, as `build` takes it."""
+    here = _for_here(target)
     if here and (reason := refusal()):
         raise reason
     if not here and RTX not in _installed():
@@ -133,14 +147,11 @@ def build(model: ModelFile, target: str | None = None, anew: bool = False) -> Pa
         )
     if target not in (None, PORTABLE) and target not in targets():
         raise InputError("target", target, f"{PORTABLE}, {', '.join(targets())}", "Choose one of these.")
-    facts = onnx_file.read(model.onnx)
-    key = _keys(model, facts)[0] if here else _key(model, facts, RTX, target or PORTABLE)
-    found = engine_cache.find(key)
-    if anew or not found.engine:
-        return _build(model, facts, key, "it was asked for" if anew else found.reason)
-    path = engine_cache.path_of(key)
-    progress.listener()(f"the {_named(key)} engine of {model.onnx} is there already: {path}", 1.0)
-    return path
+
+
+def _for_here(target: str | None) -> bool:
+    """Whether the engine is for this machine's GPU."""
+    return target is None and driver.has_driver()
 
 
 # -- which library, which key ----------------------------------------------------------------------------------------
@@ -220,15 +231,16 @@ def _why(name: str, found: list[Found]) -> str:
 # -- building --------------------------------------------------------------------------------------------------------
 
 
-def _build(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str) -> Path:
-    """By one process at a time: who had to wait takes what the other has built.
+def _build(model: ModelFile, facts: OnnxFacts, key: EngineKey, why: str, missing: bool) -> Path:
+    """By one process at a time: who comes after another takes what that has built.
 
+    missing: none was there before; should one be there now, another process has just built it.
     Raises InputError when the library refuses the model, or the listener wants no more.
     """
     path, tell = engine_cache.path_of(key), progress.listener()
     require_writable(path)  # now, not after minutes of building
     with engine_lock.alone(path, tell) as waited:
-        if not (waited and engine_cache.find(key).engine):
+        if not ((waited or missing) and engine_cache.find(key).engine):
             return _build_here(model, facts, key, why)
     tell(f"the {_named(key)} engine of {model.onnx} was built by another process meanwhile: {path}", 1.0)
     return path

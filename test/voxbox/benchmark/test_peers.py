@@ -19,7 +19,7 @@ from point_detr3d_ros.student import Student
 from ssz_ros import reconstructor
 from voxbox import cli
 from voxbox.benchmark import agreement, peer_engines, peers, plain_km3d, plain_point_detr3d, plain_ssz
-from voxbox.benchmark.peers import OURS
+from voxbox.benchmark.peers import OURS, WHOLE
 from voxbox.export import release
 from voxbox_core import weights
 from voxbox_core.boxes import Axes, Boxes3D
@@ -30,6 +30,7 @@ from voxbox_core.errors import InputError
 from voxbox_core.runtime import available
 
 CAMERA = Camera(np.array([[80.0, 0, 70.0], [0, 80, 30.0], [0, 0, 1]]), 150, 70)
+MODELS = Path(__file__).resolve().parents[3] / "models"
 EXPORTED = [name for name in ("onnxruntime", "openvino") if name in available()]
 
 
@@ -89,7 +90,7 @@ def answers(system: peers.System, model: Path, frame):
     run = peer_engines.open_engine("torch", lambda: system.network(model / release.WEIGHTS), model, 1).run
     pipeline = system.pipeline(model)
     inputs, made = pipeline.before(frame)
-    return system.ours(model, "torch", 1).answer(frame), pipeline.after(run(inputs), made, frame)
+    return system.ours(model, "torch", 1, "auto").answer(frame), pipeline.after(run(inputs), made, frame)
 
 
 def test_the_straightforward_km3d_finds_the_detectors_boxes(km3d, image):
@@ -173,17 +174,24 @@ def test_a_system_is_measured_beside_its_peers(student, cloud, monkeypatch):
     monkeypatch.setattr(peers, "_REST", 0.0)
     monkeypatch.setattr(peers, "in_own_process", lambda work, *args: work(*args))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    names = ("torch", "torch.compile", EXPORTED[0])
+    names = (WHOLE, "torch", "torch.compile", EXPORTED[0])
     found = peers.measure(plain_point_detr3d.SYSTEM, student, [cloud, cloud], "torch", names, rounds=3, threads=1)
     assert list(found["cases"]) == [OURS, "torch", EXPORTED[0]]
     assert "no-such-compiler" in found["skipped"]["torch.compile"]
+    assert "with torch; expected auto" in found["skipped"][WHOLE]
     for name, case in found["cases"].items():
         assert 0 < case["wall"]["p50"] <= case["wall"]["p90"] and case["cpu"]["p50"] > 0
         assert case["peak"] > case["more"]
         assert case["agreement"]["found"] == case["agreement"]["boxes"] > 0, name
     assert found["cases"][OURS]["wall_ratio"] == {"median": 1, "low": 1, "high": 1}
     lines = peers.table(found).splitlines()
-    assert len(lines) == 5 and lines[-1].startswith("torch.compile skipped: ")
+    assert len(lines) == 6 and lines[-1].startswith("torch.compile skipped: ")
+
+
+@pytest.mark.skipif(not EXPORTED, reason="no engine that reads ONNX")
+def test_ours_is_measured_in_float32_too(tmp_path):
+    contest = peers.Contest(plain_km3d.SYSTEM, MODELS / "km3d-street", EXPORTED[0], tmp_path / peers.FILE, 1)
+    assert contest.open(WHOLE).engine == f"{EXPORTED[0]} fp32"
 
 
 def test_peers_need_weights(tmp_path):
@@ -193,7 +201,10 @@ def test_peers_need_weights(tmp_path):
 
 def test_unknown_peers_are_refused(capsys):
     assert cli.main(["benchmark", "all", "--peers", "abacus"]) == 2
-    assert "--peers is abacus; expected of torch, torch.compile, onnxruntime, openvino" in capsys.readouterr().err
+    assert (
+        "--peers is abacus; expected of voxbox fp32, torch, torch.compile, onnxruntime, openvino"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_manifest_tells_the_contract(student):

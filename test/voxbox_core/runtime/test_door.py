@@ -108,11 +108,12 @@ def test_auto_takes_the_first_that_is_installed(folder, monkeypatch):
 
 def test_auto_takes_a_gpu_before_a_cpu_and_pytorch_only_with_weights(folder, monkeypatch):
     monkeypatch.setattr(door, "available", lambda: ("openvino", "onnxruntime", "torch"))
-    monkeypatch.setattr(door, "_pytorch_has_a_gpu", lambda: True)
+    monkeypatch.setattr(door.pytorch_gpu, "usable", lambda: True)
     assert door.usable() == ("torch", "openvino", "onnxruntime")
     assert open_model(folder, build=build).backend == "torch"
     assert open_model(folder).backend == "openvino"
     assert open_model(folder / "model.onnx", build=build).backend == "openvino"
+    assert open_model(folder, build=build, precision="fp32").backend == "openvino"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from pretend_gpu import CURRENT, TRT, PretendGpu, ScalingEngine, scaled
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime import open_model, tensorrt
+from voxbox_core.runtime import open_model, pytorch_gpu, tensorrt
 from voxbox_core.runtime.engine_on_device import EngineOnDevice
 from voxbox_core.runtime.engine_run import EngineRun, on_device
 
@@ -215,6 +215,8 @@ print(on_device(None), "torch" in sys.modules)
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch has a GPU")
 def test_arrays_are_all_there_is_where_pytorch_sees_no_gpu(monkeypatch):
+    pytorch_gpu.usable.cache_clear()
+    monkeypatch.setattr(pytorch_gpu.driver, "has_driver", lambda: True)
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.13.0")
     assert on_device(None) is None
 
@@ -224,8 +226,11 @@ def test_arrays_are_all_there_is_where_pytorch_is_made_for_other_gpus_and_the_lo
     def refuse(*size, device):
         raise RuntimeError("no kernel image is available for execution on the device")
 
+    pytorch_gpu.usable.cache_clear()
+    monkeypatch.setattr(pytorch_gpu.driver, "has_driver", lambda: True)
     monkeypatch.setattr("importlib.metadata.version", lambda name: "2.13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch, "ones", refuse)
     assert on_device(None) is None
     assert "no kernel image" in caplog.text
+    pytorch_gpu.usable.cache_clear()

@@ -110,7 +110,7 @@ def test_inputs_of_other_shapes_and_types_are_refused_and_the_engine_goes_on(gra
 def test_km3d_finds_the_boxes_that_onnxruntime_finds():
     from km3d_ros.detector import KM3D
 
-    detectors = [KM3D.open(MODELS / "km3d-street", backend) for backend in ("onnxruntime", "tensorrt")]
+    detectors = [KM3D.open(MODELS / "km3d-street", name, precision="fp32") for name in ("onnxruntime", "tensorrt")]
     with Bag(SHIPPED_DRIVE) as bag:
         frames = list(samples(bag, find_topics(bag), 3))
     assert frames
@@ -139,7 +139,8 @@ def test_the_assistants_pyramids_are_those_of_onnxruntime(part):
 
 def test_ssz_labels_the_cells_as_onnxruntime_does():
     image = np.random.default_rng(0).integers(0, 255, (1, 96, 192, 3), np.uint8)
-    a, b = (open_model(MODELS / "ssz-street", backend).run({"image": image}) for backend in ("onnxruntime", "tensorrt"))
+    engines = (open_model(MODELS / "ssz-street", name, precision="fp32") for name in ("onnxruntime", "tensorrt"))
+    a, b = (engine.run({"image": image}) for engine in engines)
     assert np.mean(a["labels"] == b["labels"]) > 0.999
 
 

@@ -102,11 +102,11 @@ def measure(
         detector = open_detector(model, name, threads)
         on_gpu = detector.device is not None and torch.cuda.is_available()
         where[name] = "cuda" if on_gpu or detector.backend == "tensorrt" else "cpu"
+        _require_torch_on(where[name], name)
         precisions[name] = detector.precision
         watch = Stopwatch(on_gpu)
         watched[name] = Watched(detector, watch)
         cases[name] = _case(detector, frame, watch)
-    _require_torch_on(where)
     limits = {each: ceilings.measure(torch.device(each), threads) for each in dict.fromkeys(where.values())}
     times = in_turn(cases, rounds, "roofline")
     networks = {}
@@ -120,11 +120,10 @@ def measure(
     return {"ceilings": {each: asdict(limit) for each, limit in limits.items()}, "networks": networks}
 
 
-def _require_torch_on(where: Mapping[str, str]) -> None:
-    on_gpu = [name for name, device in where.items() if device == "cuda"]
-    if on_gpu and not torch.cuda.is_available():
+def _require_torch_on(device: str, backend: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
         remedy = "Install PyTorch for CUDA, which measures the GPU's ceilings, or choose others."
-        raise InputError("--backends", ",".join(on_gpu), "such as run where PyTorch can compute", remedy)
+        raise InputError("--backends", backend, "such as run where PyTorch can compute", remedy)
 
 
 def of_network(cost: Cost, limit: Ceilings, precision: str, ms: float) -> dict[str, Any]:

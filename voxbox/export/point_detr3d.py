@@ -92,10 +92,10 @@ def _check(
     graph: Path, deployed: DeployedModule, frames: Sequence[Arrays], tolerance: Tolerance
 ) -> dict[str, dict[str, float]]:
     """Hold every backend against PyTorch. Raises InputError where one strays."""
-    differences = {}
+    reference, differences = Runner(deployed), {}
     for backend in release.engines():
         run = open_model(graph, backend).run
-        differences[backend] = parity.compare(Runner(deployed), run, frames, _nearest, _difference, tolerance)
+        differences[backend] = parity.compare(reference, run, frames, _nearest, _difference, tolerance)
         parity.judge(backend, differences[backend], tolerance)
     return differences
 
@@ -124,8 +124,9 @@ def export_assist(args: argparse.Namespace) -> dict[str, Any]:
         reference = _answers(folder, "torch")
         for backend in release.engines():
             found = _answers(folder, backend)
-            differences[backend] = parity.compare(reference, found, frames, _same, _difference, tolerance)
-            parity.judge(backend, differences[backend], tolerance)
+            compared = parity.compare(reference, found, frames, _same, _difference, tolerance)
+            parity.judge(backend, compared, tolerance)
+            differences[f"{backend} {precision}"] = compared
         if precision not in scores:
             scores[precision] = accuracy.measure(args, folder)
         release.install(folder, args.out)

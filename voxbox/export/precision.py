@@ -8,9 +8,10 @@ from pathlib import Path
 
 import onnx
 
-from voxbox.export import calibration, int8, release
+from voxbox.export import calibration, int8
 from voxbox.export.half import halve
 from voxbox.export.parity import Arrays
+from voxbox_core.runtime.model import PRECISION
 
 
 def lower(path: Path, precision: str, frames: Iterable[Arrays] = ()) -> None:
@@ -21,6 +22,6 @@ def lower(path: Path, precision: str, frames: Iterable[Arrays] = ()) -> None:
     if precision == "int8":
         model = int8.quantise(model, calibration.limits(model, int8.rounded_maps(model.graph), frames))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, metadata | {release.PRECISION: precision})
+    onnx.helper.set_model_props(model, metadata | {PRECISION: precision})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)

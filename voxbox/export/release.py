@@ -11,11 +11,9 @@ import yaml
 from voxbox_core.errors import InputError
 from voxbox_core.files import whole_file
 from voxbox_core.runtime import PRECISIONS, available
-from voxbox_core.runtime.model import MANIFEST, OTHERS, checksum
+from voxbox_core.runtime.model import MANIFEST, OTHERS, PRECISION, checksum, written_precision
 
 ONNX, WEIGHTS = "model.onnx", "weights.pt"
-PRECISION = "precision"
-"""Of the manifest, and of the ONNX file's metadata, where it is absent from what was exported as fp32 before."""
 
 
 def engines() -> tuple[str, ...]:
@@ -63,8 +61,7 @@ def seal(folder: Path, system: str, name: str, contract: str, weights: str = WEI
 
 
 def _precision(file: Path) -> str:
-    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
-    return metadata.get(PRECISION, "fp32")
+    return written_precision({entry.key: entry.value for entry in onnx.load(file).metadata_props})
 
 
 def install(folder: Path, out: Path) -> None:

@@ -23,6 +23,20 @@ OTHERS = "others"
 """Of the manifest: the same model in other precisions, each with its own `precision`, `onnx` and `sha256`."""
 
 
+PRECISION = "precision"
+"""Of the manifest, and of the ONNX file's metadata."""
+
+
+def written_precision(facts: Mapping[str, Any]) -> str:
+    """What a manifest or an ONNX file's metadata says; fp32 where they say nothing, as at first."""
+    return str(facts.get(PRECISION, "fp32"))
+
+
+def in_float32(written: str) -> str:
+    """The precision of an engine that computes in float32, whatever is written."""
+    return "fp32" if written == "fp32" else f"fp32 (the model is {written})"
+
+
 @dataclass(frozen=True)
 class DeployedModule:
     """A model as PyTorch runs it: named tensors in, a tuple of tensors out, in the order of `outputs`.
@@ -119,7 +133,7 @@ class ModelFile:
                 str(each["sha256"]),
                 weights if weights.is_file() else None,
                 None if expected is None else str(expected),
-                str(each.get("precision", "fp32")),
+                written_precision(each),
             )
             for each in (manifest, *_others(manifest))
         ]

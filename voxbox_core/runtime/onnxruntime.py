@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime.model import LoadedModel, ModelFile
+from voxbox_core.runtime.model import LoadedModel, ModelFile, in_float32, written_precision
 
 
 def load(model: ModelFile, threads: int) -> LoadedModel:
@@ -30,13 +30,9 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
     metadata = dict(session.get_modelmeta().custom_metadata_map)
-    return LoadedModel(run, metadata, "onnxruntime", _precision(metadata.get("precision", "fp32")))
-
-
-def _precision(written: str) -> str:
-    """What is computed in.  written: in the file. On a CPU that is float32: there are no kernels for float16, and those
-    for int8 want maps without a sign behind a Relu, which TensorRT does not take."""
-    return "fp32" if written == "fp32" else f"fp32 (the model is {written})"
+    # On a CPU there are no kernels for float16, and those for int8 want maps without a sign behind a Relu, which
+    # TensorRT does not take.
+    return LoadedModel(run, metadata, "onnxruntime", in_float32(written_precision(metadata)))
 
 
 def _first_line(error: Exception) -> str:

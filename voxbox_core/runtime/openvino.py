@@ -6,7 +6,7 @@ import numpy as np
 import openvino
 
 from voxbox_core.errors import InputError
-from voxbox_core.runtime.model import LoadedModel, ModelFile
+from voxbox_core.runtime.model import LoadedModel, ModelFile, in_float32, written_precision
 from voxbox_core.runtime.single import single
 
 
@@ -47,7 +47,7 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
         return {name: results[i] for i, name in enumerate(names)}
 
     metadata = _metadata(graph)
-    return LoadedModel(run, metadata, "openvino", _precision(compiled, metadata.get("precision", "fp32")))
+    return LoadedModel(run, metadata, "openvino", _precision(compiled, written_precision(metadata)))
 
 
 def _precision(compiled: openvino.CompiledModel, written: str) -> str:
@@ -55,7 +55,7 @@ def _precision(compiled: openvino.CompiledModel, written: str) -> str:
     where the CPU has instructions for it."""
     if written == "int8" and any(map(_convolves_in_int8, compiled.get_runtime_model().get_ops())):
         return "int8"
-    return "fp32" if written == "fp32" else f"fp32 (the model is {written})"
+    return in_float32(written)
 
 
 def _convolves_in_int8(node: openvino.Node) -> bool:

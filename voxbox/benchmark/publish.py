@@ -1,6 +1,7 @@
 """What a benchmark leaves in a folder: numbers for machines, a page for eyes, a table for a README."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from voxbox.benchmark import peers, scaling
-from voxbox.benchmark.peers import CPU, OURS, WALL
+from voxbox.benchmark.peers import CPU, OURS, WALL, WHOLE
 from voxbox.report.page import Page, Picture, Section, Table, write_page
 from voxbox_core.files import write_json
 
 RESULT, REPORT, MARKDOWN = "benchmark.json", "report.html", "table.md"
 
-_OWN, _OTHERS = "#0a7ea4", ("#8d99a6", "#e9a03b", "#c8553d", "#2a9d8f")
+_OWN, _OTHERS = {OURS: "#0a7ea4", WHOLE: "#7fb8cd"}, ("#8d99a6", "#e9a03b", "#c8553d", "#2a9d8f")
 _PANELS = {WALL: "on the clock, ms", CPU: "CPU of all threads, ms"}
 _EXPLAINED = (
     "Each case takes a frame in memory to its answer in memory. All take turns on it, and ratios are taken round by "
@@ -103,7 +104,8 @@ def sweep_figure(path: Path, swept: Mapping[str, Any]) -> None:
 
 def _colours(names: Sequence[str]) -> list[str]:
     """Ours stands out."""
-    return [_OWN if name == OURS else _OTHERS[i % len(_OTHERS)] for i, name in enumerate(names, start=-1)]
+    others = cycle(_OTHERS)
+    return [_OWN[name] if name in _OWN else next(others) for name in names]
 
 
 def markdown(result: Mapping[str, Any]) -> str:

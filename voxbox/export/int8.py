@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from voxbox.export.body import CONVOLUTIONS, body, rebuilt
 
 MOST = 127
-_SPARED = 2  # convolutions of a path, the first ones
 _ZERO = numpy_helper.from_array(np.zeros((), np.int8), "int8_zero")
 
 
@@ -48,9 +47,10 @@ def _convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Those of the body whose weights are constants, and whose map bears it.
 
     The first two of a path do not: what sensors say is in metres, far and near, and one scale for all rounds away where
-    in its pillar a LiDAR's point lies. Images do, whose bytes were rounded before. Nor do those that join maps, of
-    which each would want a scale of its own, or take a resized one: OpenVINO (2026.4) rounds while it resizes, before a
-    Concat too, and wrongly (KM3D's heads were off by a fifth). They are few and cheap.
+    in its pillar a LiDAR's point lies; and images of other cameras than were trained on, KITTI's, lost two or three
+    points of KM3D's precision. Nor do those that join maps, of which each would want a scale of its own, or take a
+    resized one: OpenVINO (2026.4) rounds while it resizes, before a Concat too, and wrongly (KM3D's heads were off by a
+    fifth). They are few and cheap.
     """
     inside, weights = body(graph), {tensor.name for tensor in graph.initializer}
     makers = {node.output[0]: node.op_type for node in graph.node}
@@ -61,16 +61,14 @@ def _convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
         if node.op_type in CONVOLUTIONS
         and node.output[0] in inside
         and node.input[1] in weights
-        and behind[node.input[0]] >= _SPARED
+        and behind[node.input[0]] > 1
         and makers[node.input[0]] not in ("Concat", "Resize")
     ]
 
 
 def _convolutions_behind(graph: onnx.GraphProto) -> dict[str, int]:
-    """Of each value, how many convolutions the longest way from the inputs to it has; bytes are as far as need be, and
-    so is what joins them."""
+    """Of each value, how many convolutions the longest way from the inputs to it has."""
     behind = {value.name: 0 for value in (*graph.input, *graph.initializer)}
-    behind |= {value.name: _SPARED for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
     for node in graph.node:
         most = max((behind.get(value, 0) for value in node.input), default=0)
         behind |= dict.fromkeys(node.output, most + (node.op_type in CONVOLUTIONS))

@@ -28,10 +28,11 @@ from voxbox_core.runtime.torch import Runner
 
 # Of a score, a part of a size, in m of a centre, and of the heading's sine and cosine: far below what a box is worth,
 # far above float32 rounding in another order.
-# Of fp16 and int8 twice of what was seen of the released models and more.
+# Of fp16 and int8 twice of what was seen of the released models and more, by nearly all boxes: where two candidates are
+# all but as good for one object, rounding decides which comes out.
 TOLERANCE = {
     "fp32": Tolerance({"score": 1e-3, "center": 2e-3, "size": 1e-3, "heading": 2e-3}, least_score=1e-2),
-    "fp16": Tolerance({"score": 5e-3, "center": 2e-2, "size": 1e-2, "heading": 2e-2}, least_score=0.1),
+    "fp16": Tolerance({"score": 5e-3, "center": 2e-2, "size": 1e-2, "heading": 2e-2}, least_score=0.1, part=0.98),
     "int8": Tolerance(
         {"score": 0.1, "center": 0.2, "size": 0.15, "heading": 0.25}, least_score=0.1, part=0.9, missing=0.15
     ),

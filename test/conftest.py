@@ -1,13 +1,18 @@
 """Fixtures that the whole suite shares."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-# Read by rclpy when it is imported: each test process talks to itself alone, and a message field of the wrong type
-# raises instead of arriving as another number. Domains above 100 would leave the range of ports.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+from voxbox.demo.isolation import free_domain
+
+# Read by rclpy when it is imported: each test process talks to itself alone, in a domain that it holds against other
+# test processes and the demos that they start, and a message field of the wrong type raises instead of arriving as
+# another number.
+_HELD = ExitStack()
+os.environ["ROS_DOMAIN_ID"] = str(_HELD.enter_context(free_domain()))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import IO
 
 from ament_index_python.packages import get_package_share_directory
 
@@ -27,7 +28,7 @@ def own_domain(profile: bool = True) -> Iterator[int]:
     profile: use the shipped DDS profile, unless the user has chosen one; False uses none, the launch files' neither.
     Raises InputError when a hundred demos are running.
     """
-    with _free_domain() as domain, nullcontext() if profile else _empty_profile() as empty:
+    with free_domain() as domain, nullcontext() if profile else _empty_profile() as empty:
         wanted = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         if not profile:
             wanted[PROFILE] = str(empty)
@@ -58,13 +59,29 @@ def _empty_profile() -> Iterator[Path]:
 
 
 @contextmanager
-def _free_domain() -> Iterator[int]:
-    """A number held by a locked file, which the system lets go of when this process ends, however it ends."""
+def free_domain() -> Iterator[int]:
+    """A number held by a locked file, which the system lets go of when this process ends, however it ends.
+
+    Raises InputError when all are held.
+    """
     start = os.getpid() % len(_DOMAINS)
     for domain in (*_DOMAINS[start:], *_DOMAINS[:start]):
-        path = Path(tempfile.gettempdir()) / f"voxbox-domain-{domain}.lock"
-        with suppress(OSError), path.open("w") as lock:  # busy, or another user's
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield domain
+        lock = _locked(Path(tempfile.gettempdir()) / f"voxbox-domain-{domain}.lock")
+        if lock is not None:
+            with lock:
+                yield domain
             return
     raise InputError("free ROS domains", "none", "one of 1..101", "End the other demos of this machine.")
+
+
+def _locked(path: Path) -> IO[str] | None:
+    """The file, locked as long as it is open; None where it is busy, or another user's."""
+    with suppress(OSError):
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return None
+        return lock
+    return None

@@ -14,6 +14,7 @@ import pytest
 import rclpy
 import vehicle
 from diagnostic_msgs.msg import DiagnosticArray
+from launched import shared_memory
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
@@ -87,6 +88,7 @@ class Peer:
         return all(self.answered(topic, stamp) for topic in topics)
 
     def close(self) -> None:
+        self.executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
 
@@ -133,6 +135,7 @@ def test_two_nodes_share_the_image_and_live_and_end_by_themselves(
     log = tmp_path / "log"
     peer.hear(Detection3DArray, "km3d/detections")
     peer.hear(PointCloud2, "voxels")
+    before = shared_memory()
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", _RUN, "km3d", "ssz", *arguments], stdout=output, stderr=output
@@ -154,9 +157,12 @@ def test_two_nodes_share_the_image_and_live_and_end_by_themselves(
         assert peer.until(lambda: peer.answered("km3d/detections", later))
         assert not peer.answered("voxels", later)
 
+        held = shared_memory(process.pid) - before
+        assert held
         process.send_signal(signal.SIGINT)
         assert process.wait(LIMIT) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
+        assert not [path for path in held if path.exists()]
     finally:
         process.kill()
         process.wait()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from launched import ENDED, STARTED, Launched, launching
+from launched import ENDED, STARTED, Launched, launching, shared_memory
 
 pytestmark = pytest.mark.processes
 
@@ -16,11 +16,15 @@ def launched(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
 
 
 def test_a_model_that_is_not_there_is_named_and_the_node_lives(launched):
+    before = shared_memory()
     launch = launched("model:=nowhere.onnx")
     launch.wait_to_say("model is 'nowhere.onnx'")
     assert "process has died" not in launch.output
+    held = shared_memory(launch.started[0]) - before
+    assert held
     launch.interrupt()
     assert ENDED in launch.output
+    assert not [path for path in held if path.exists()]
 
 
 def test_a_parameter_out_of_its_limits_ends_the_launch(launched):

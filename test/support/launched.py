@@ -17,6 +17,15 @@ STARTED, ENDED = "process started with pid", "process has finished cleanly"
 PATIENCE = 90  # s; nobody waits that long unless the machine is busy with something else
 
 
+def shared_memory(of: int | None = None) -> set[Path]:
+    """The segments of DDS's shared memory on this computer, or those that a process has mapped: its own, and those of
+    whom it hears."""
+    if of is None:
+        return set(Path("/dev/shm").glob("fastrtps_*"))
+    maps = Path(f"/proc/{of}/maps").read_text()
+    return {Path(path) for path in re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}$", maps, re.MULTILINE)}
+
+
 class Launched:
     """`ros2 launch voxbox SYSTEM.launch.py …`; `output` is what it has said so far."""
 

@@ -215,6 +215,9 @@ class PerceptionNode(LifecycleNodeMixin, Node, Generic[P]):
         """Let go of the node, its thread for transitions included."""
         self._aside.close()
         super().destroy_node()
+        # rclpy's state machine shares the node: with it the DDS participant would stay, and what the participant has in
+        # shared memory (33 MiB with the shipped profile) would outlive the process.
+        self._state_machine = None
 
     @property
     def failed_to_build(self) -> bool | None:

@@ -67,7 +67,7 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
     for each in spinning:
         each.end()
     for made in nodes:
-        made.destroy_node()  # the executors go with the process: shut down first, they would fail their last callback
+        made.destroy_node()
     rclpy.shutdown()
     failures = [each.error for each in spinning if each.error is not None]
     if failures:
@@ -98,6 +98,7 @@ class _Spinning:
         self._over.set()
         self._executor.wake()
         self._thread.join()
+        self._executor.shutdown()  # its last wait has handles of the node in use, which would outlive destroy_node
 
     def _spin(self) -> None:
         try:

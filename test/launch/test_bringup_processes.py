@@ -1,5 +1,6 @@
 """Several nodes in one process: each lives by itself, and what they share is received and decoded once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -183,6 +184,8 @@ def test_bad_arguments_make_no_nodes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    before = shared_memory(os.getpid())
     assert run_all(lambda: bringup.nodes(names), bringup.arguments(["bringup", "--ros-args", *words])) == 2
     assert text in capfd.readouterr().err
     assert not rclpy.ok()
+    assert shared_memory(os.getpid()) <= before

@@ -1,5 +1,6 @@
 """Nodes as a process: they spin until they are asked to stop, and leave with a status that says how it went."""
 
+import gc
 import math
 import os
 import signal
@@ -46,12 +47,9 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
     sys.setswitchinterval(SWITCH)
-    # rclpy's own handlers would invalidate the context before the node could say goodbye.
-    try:
-        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
-        nodes = make()
-    except (InputError, RCLError) as error:
-        print(error, file=sys.stderr)
+    nodes = _made(make, args)
+    if not nodes:
+        gc.collect()  # what was made of them, so that nothing of it stays in shared memory
         rclpy.try_shutdown()
         return 2
     spinning = [_Spinning(node, stop) for node in nodes]
@@ -73,6 +71,17 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
     if failures:
         raise failures[0]
     return int(any(node.failed_to_build for node in perception))
+
+
+def _made(make: Callable[[], Sequence[Node]], args: Sequence[str] | None) -> Sequence[Node]:
+    """The nodes; none, and why on stderr, when the arguments make none."""
+    try:
+        # rclpy's own handlers would invalidate the context before the node could say goodbye.
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+        return make()
+    except (InputError, RCLError) as error:
+        print(error, file=sys.stderr)
+        return []
 
 
 class _Spinning:

@@ -29,8 +29,9 @@ demo-voxels: SYSTEM = ssz
 demo-voxels: OUT = out/demo-voxels
 demo-voxels: demo  ## the same with SYSTEM=ssz and OUT=out/demo-voxels: an image as voxels, and the free ground
 
+# No worker that has crashed is replaced: xdist 3.8 would wait for the new one forever (pytest-dev/pytest-xdist#1323).
 test: lint  ## ruff, mypy and pytest: ARGS="-k node"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

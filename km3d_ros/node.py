@@ -26,7 +26,6 @@ from voxbox_core.ros.lifecycle import PerceptionNode
 from voxbox_core.ros.models import model_path
 from voxbox_core.ros.parameters import NodeParameters, parameter
 from voxbox_core.ros.process import leave, run
-from voxbox_core.runtime import BACKENDS, PRECISIONS
 
 _SAID_AGAIN = 5.0  # s
 _SOURCES = {
@@ -41,11 +40,6 @@ class Parameters(NodeParameters):
     """What an operator of the node can choose."""
 
     model: str = parameter("km3d-street", "a released model's name, its folder, or an .onnx file")
-    backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
-    precision: str = parameter(
-        "auto", "which ONNX file of the release; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
-    )
-    threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     score_threshold: float = parameter(
         0.0, "least score of a published box; 0 takes the model's own, class by class", low=0.0, high=1.0, live=True
     )

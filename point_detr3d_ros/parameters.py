@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from msgs.cameras import UNRECTIFIED
 from voxbox_core.ros.parameters import NodeParameters, parameter
-from voxbox_core.runtime import BACKENDS, PRECISIONS
 
 MODES = ("detect", "assist", "both")
 
@@ -18,11 +17,6 @@ class Parameters(NodeParameters):
     assist_model: str = parameter(
         "point-detr3d-street-assist", "the model that answers clicks: a released model's name or its folder"
     )
-    backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
-    precision: str = parameter(
-        "auto", "which ONNX file of the detector; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
-    )
-    threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     score_threshold: float = parameter(
         0.0, "least score of a published box; 0 takes the model's own, class by class", low=0.0, high=1.0, live=True
     )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from msgs.cameras import UNRECTIFIED
 from voxbox_core.ros.parameters import NodeParameters, parameter
-from voxbox_core.runtime import BACKENDS, PRECISIONS
 
 CELLS = ("surface", "occupied")
 TRANSPORTS = ("raw", "compressed", "auto")
@@ -15,11 +14,6 @@ class Parameters(NodeParameters):
     """Defaults, limits and meanings, written once."""
 
     model: str = parameter("ssz-street", "a released model's name, its folder, or an .onnx file")
-    backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
-    precision: str = parameter(
-        "auto", "which ONNX file of the release; auto takes the engine's quickest", choices=("auto", *PRECISIONS)
-    )
-    threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     image_transport: str = parameter(
         "auto", "what the image topic carries; auto looks who publishes what", choices=TRANSPORTS
     )

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from voxbox_core.errors import InputError
+from voxbox_core.runtime import BACKENDS, PRECISIONS
 
 # Parameters that rclpy itself declares or reads.
 _OF_RCLPY = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -67,6 +68,13 @@ class NodeParameters:
 
     autostart: bool = parameter(True, "configure and activate by itself; false leaves that to a lifecycle manager")
     build_only: bool = parameter(False, "build the engines that the model needs on this machine, and end")
+    backend: str = parameter("auto", "inference engine; auto takes the fastest here", choices=("auto", *BACKENDS))
+    precision: str = parameter(
+        "auto",
+        "which of a release's ONNX files to run; auto takes the engine's quickest",
+        choices=("auto", *PRECISIONS),
+    )
+    threads: int = parameter(0, "CPU threads of the engine; 0 leaves it the choice", low=0, high=256)
     reliability: str = parameter(
         "auto",
         "QoS of the subscriptions; auto asks for reliable delivery where every publisher offers it",

@@ -16,14 +16,7 @@ def detection_array(boxes: Boxes3D, header: Any) -> Any:
     A detection's pose is the geometric centre and turns (length, left, up) into the frame of the header, so its size
     (length, width, height) is along the box's own x, y, z, in optical frames too. class_id is the class's name.
     """
-    from geometry_msgs.msg import Point, Pose, PoseWithCovariance, Quaternion, Vector3
-    from vision_msgs.msg import (
-        BoundingBox3D,
-        Detection3D,
-        Detection3DArray,
-        ObjectHypothesis,
-        ObjectHypothesisWithPose,
-    )
+    from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
     detections = []
     quaternions = Rotation.from_matrix(boxes.rotation()).as_quat().tolist() if len(boxes) else []
@@ -31,15 +24,16 @@ def detection_array(boxes: Boxes3D, header: Any) -> Any:
         boxes.names(), boxes.score.tolist(), boxes.center.tolist(), quaternions, boxes.size.tolist(), strict=True
     )
     for name, score, center, quaternion, size in rows:
-        x, y, z = center
-        qx, qy, qz, qw = quaternion
-        length, width, height = size
-        pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
-        result = ObjectHypothesisWithPose(
-            hypothesis=ObjectHypothesis(class_id=name, score=score), pose=PoseWithCovariance(pose=pose)
-        )
-        box = BoundingBox3D(center=pose, size=Vector3(x=length, y=width, z=height))
-        detections.append(Detection3D(header=header, results=[result], bbox=box))
+        # Filled in, as they come with all their parts: parts that are given cost as much again.
+        result = ObjectHypothesisWithPose()
+        detection = Detection3D(header=header, results=[result])
+        pose, extent = detection.bbox.center, detection.bbox.size
+        pose.position.x, pose.position.y, pose.position.z = center
+        pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = quaternion
+        extent.x, extent.y, extent.z = size
+        result.hypothesis.class_id, result.hypothesis.score = name, score
+        result.pose.pose = pose
+        detections.append(detection)
     return Detection3DArray(header=header, detections=detections)
 
 

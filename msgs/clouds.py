@@ -45,7 +45,7 @@ class Intensity:
         if not self._full:
             self._greatest = max(self._greatest, float(values.max(initial=0.0)))
         full = self._full or next((s for s in _FULL_SCALES if self._greatest <= s), self._greatest)
-        np.clip(values / np.float32(full), 0.0, 1.0, out=values)
+        _scale(points, np.float32(full))
 
 
 def read_points(message: Any) -> np.ndarray:
@@ -77,21 +77,31 @@ def read_cloud(message: Any) -> Cloud:
 def _keep(values: np.ndarray, columns: np.ndarray, own: float, points: np.ndarray) -> tuple[int, int]:
     """Copy rows (P, n) into the first of the points; -> how many, and how many others have a place that is no number.
 
-    columns: of x, y, z and intensity, -1 for none.  own: m2, what is nearer to the origin is left out.
+    columns: of x, y, z and intensity, -1 for none.  own: m2, what is nearer to the origin is left out.  points: zeros.
     """
+    at_x, at_y, at_z, at_intensity = columns
     kept = invalid = 0
     for i in range(len(values)):
-        x, y, z = values[i, columns[0]], values[i, columns[1]], values[i, columns[2]]
-        if not (np.isfinite(x) and np.isfinite(y) and np.isfinite(z)):
+        x, y, z = values[i, at_x], values[i, at_y], values[i, at_z]
+        # A finite sum, one question instead of three, is of finite numbers; others are looked at one by one.
+        if not np.isfinite(x + y + z) and not (np.isfinite(x) and np.isfinite(y) and np.isfinite(z)):
             invalid += 1
             continue
         if x * x + y * y + z * z < own:
             continue
         points[kept, 0], points[kept, 1], points[kept, 2] = x, y, z
-        if columns[3] >= 0 and np.isfinite(values[i, columns[3]]):
-            points[kept, 3] = values[i, columns[3]]
+        intensity = values[i, at_intensity] if at_intensity >= 0 else np.float32(0)
+        if np.isfinite(intensity):
+            points[kept, 3] = intensity
         kept += 1
     return kept, invalid
+
+
+@njit("void(float32[:, ::1], float32)", cache=True, nogil=True)
+def _scale(points: np.ndarray, full: np.float32) -> None:
+    """Intensities, column 3 of (P, n) points, from 0 to `full` -> 0 to 1, in place."""
+    for i in range(len(points)):
+        points[i, 3] = min(max(points[i, 3] / full, np.float32(0)), np.float32(1))
 
 
 def _values(message: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -134,9 +134,7 @@ def grounded_pillars(points: Any, height: float, contract: Contract) -> Pillars:
         )
     if not np.isfinite(height):
         raise InputError("height of the LiDAR", height, "a number of metres", "Measure it.")
-    raised = points.astype(np.float32) if isinstance(points, np.ndarray) else points.float().clone()
-    raised[:, 2] += float(np.float32(height))
-    return pillars(raised, contract.grid, contract.per_pillar, contract.max_pillars)
+    return pillars(points, contract.grid, contract.per_pillar, contract.max_pillars, height)
 
 
 def graph_inputs(standing: Pillars) -> dict[str, Any]:

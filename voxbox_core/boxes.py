@@ -218,7 +218,8 @@ def _same_frame(a: Boxes3D, b: Boxes3D) -> None:
 def iou_bev(a: Boxes3D, b: Boxes3D) -> np.ndarray:
     """Bird's-eye IoU (N, M) of rotated rectangles."""
     _same_frame(a, b)
-    overlap = pairwise_intersection(np.ascontiguousarray(a.footprint()), np.ascontiguousarray(b.footprint()))
+    ours = np.ascontiguousarray(a.footprint())
+    overlap = pairwise_intersection(ours, ours if b is a else np.ascontiguousarray(b.footprint()))
     union = (a.size[:, 0] * a.size[:, 1])[:, None] + (b.size[:, 0] * b.size[:, 1])[None] - overlap
     return overlap / np.maximum(union, 1e-12)
 
@@ -238,8 +239,9 @@ def apart(boxes: Boxes3D, limit: float) -> np.ndarray:
     """Indices, rising, of the boxes left when of any two of a class, whose bird's-eye IoU exceeds `limit`, the later
     one goes: non-maximum suppression, of boxes best first. One that has gone suppresses none."""
     crowded = (iou_bev(boxes, boxes) > limit) & (boxes.label[:, None] == boxes.label[None])
-    kept: list[int] = []
-    for i in range(len(boxes)):
-        if not crowded[i, kept].any():
-            kept.append(i)
-    return np.array(kept, dtype=np.int64)
+    later = np.triu(crowded, 1)
+    gone = np.zeros(len(boxes), bool)
+    for i in np.flatnonzero(later.any(1)):
+        if not gone[i]:
+            gone |= later[i]
+    return np.flatnonzero(~gone)

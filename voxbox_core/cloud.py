@@ -71,30 +71,32 @@ class Pillars:
     overflow_points: int
 
 
-def pillars(points: Any, grid: Grid, per_pillar: int, max_pillars: int) -> Pillars:
+def pillars(points: Any, grid: Grid, per_pillar: int, max_pillars: int, height: float = 0.0) -> Pillars:
     """PointPillars' encoding (Lang et al., 2019, section 2.1; CenterPoint's ten features).
 
-    points: (P, 5) float32 x y z intensity age, m and s, with ground about z = 0; points outside of the grid, NaN among
-    them, are ignored. The same points in the same order give the same bytes: a full pillar keeps points evenly spread
+    points: (P, 5) float32 x y z intensity age, m and s; those outside of the grid, NaN among them, are ignored.
+    height: of the points' origin above the ground, m, which is added to z: the grid has the ground about z = 0.
+
+    The same points in the same order give the same bytes: a full pillar keeps points evenly spread
     over their order in the cloud, and of too many pillars those with the most points stay, the lower cell first.
     A tensor is worked on where it is (`device_cloud`), to the same pillars.
     """
     if not isinstance(points, np.ndarray):
         from voxbox_core import device_cloud  # PyTorch: a node that runs another engine is lighter without
 
-        return device_cloud.pillars(points, grid, per_pillar, max_pillars)
+        return device_cloud.pillars(points, grid, per_pillar, max_pillars, height)
     points = np.ascontiguousarray(points, np.float32)
     low, high = (np.array([axis[side] for axis in (grid.x, grid.y, grid.z)], np.float32) for side in (0, 1))
-    cell, count = _cells(points, low, high, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)
-    occupied = np.flatnonzero(count)
-    kept = occupied
+    lift = np.float32(height)
+    cell, count = _cells(points, lift, low, high, grid.x[0], grid.y[0], grid.cell, grid.nx, grid.ny)
+    kept = occupied = _occupied(count)
     if len(occupied) > max_pillars:
         fullest = np.argsort(-count[occupied], kind="stable")[:max_pillars]
         kept = np.sort(occupied[fullest])
     row = np.full(len(count), -1, np.int32)
     row[kept] = np.arange(len(kept))
     features = np.zeros((len(kept), per_pillar, FEATURES), np.float32)
-    _fill(points, cell, row, count, features)
+    _fill(points, lift, cell, row, count, features)
     _decorate(features, np.minimum(count[kept], per_pillar), kept, grid.nx, grid.cell, grid.x[0], grid.y[0])
     placed = int(np.minimum(count[kept], per_pillar).sum())
     return Pillars(features, kept, len(occupied), len(occupied) - len(kept), int(count.sum()) - placed)
@@ -102,43 +104,70 @@ def pillars(points: Any, grid: Grid, per_pillar: int, max_pillars: int) -> Pilla
 
 @njit(cache=True)
 def _cells(
-    points: np.ndarray, low: np.ndarray, high: np.ndarray, x0: float, y0: float, size: float, nx: int, ny: int
+    points: np.ndarray,
+    lift: np.float32,
+    low: np.ndarray,
+    high: np.ndarray,
+    x0: float,
+    y0: float,
+    size: float,
+    nx: int,
+    ny: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The flat cell of each point, -1 outside of `low` to `high`; and how many points each cell has."""
     cell = np.empty(len(points), np.int32)
-    count = np.zeros(nx * ny, np.int64)
+    count = np.zeros(nx * ny, np.int32)
+    (low_x, low_y, low_z), (high_x, high_y, high_z) = low, high
     for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        cell[i] = -1
-        if low[0] <= x < high[0] and low[1] <= y < high[1] and low[2] <= z < high[2]:  # NaN is not
-            ix = min(int((x - x0) / size), nx - 1)
-            iy = min(int((y - y0) / size), ny - 1)
-            cell[i] = iy * nx + ix
-            count[cell[i]] += 1
+        x, y, z = points[i, 0], points[i, 1], points[i, 2] + lift
+        # With & and not `and`: one jump, which is foreseen, instead of six. NaN is not inside.
+        inside = (low_x <= x) & (x < high_x) & (low_y <= y) & (y < high_y) & (low_z <= z) & (z < high_z)
+        if not inside:
+            cell[i] = -1
+            continue
+        ix = min(int((x - x0) / size), nx - 1)
+        iy = min(int((y - y0) / size), ny - 1)
+        cell[i] = iy * nx + ix
+        count[cell[i]] += 1
     return cell, count
 
 
 @njit(cache=True)
-def _fill(points: np.ndarray, cell: np.ndarray, row: np.ndarray, count: np.ndarray, features: np.ndarray) -> None:
+def _occupied(count: np.ndarray) -> np.ndarray:
+    """Which cells have points, ascending: int64."""
+    cells, n = np.empty(np.count_nonzero(count), np.int64), 0
+    for i in range(len(count)):
+        if count[i]:
+            cells[n] = i
+            n += 1
+    return cells
+
+
+@njit(cache=True)
+def _fill(
+    points: np.ndarray, lift: np.float32, cell: np.ndarray, row: np.ndarray, count: np.ndarray, features: np.ndarray
+) -> None:
     """Copy each point to its place. Of n points in a pillar of `limit` places, point k takes place floor(k limit / n)
     when it is the first to reach it: when k limit mod n, which needs no division to be kept, is below limit."""
     limit = features.shape[1]
     place = np.zeros(len(features), np.int32)
-    rest = np.zeros(len(features), np.int64)
+    rest = np.zeros(len(features), np.int32)
     for i in range(len(points)):
-        if cell[i] < 0 or row[cell[i]] < 0:
+        if cell[i] < 0:
             continue
         r, n = row[cell[i]], count[cell[i]]
+        if r < 0:
+            continue
         if n > limit:
-            taken = rest[r] < limit
-            rest[r] += limit
-            if rest[r] >= n:
-                rest[r] -= n
-            if not taken:
+            before = rest[r]
+            after = before + limit
+            rest[r] = after - n if after >= n else after
+            if before >= limit:
                 continue
-        for axis in range(5):
-            features[r, place[r], axis] = points[i, axis]
-        place[r] += 1
+        p = place[r]
+        features[r, p, 0], features[r, p, 1], features[r, p, 2] = points[i, 0], points[i, 1], points[i, 2] + lift
+        features[r, p, 3], features[r, p, 4] = points[i, 3], points[i, 4]
+        place[r] = p + 1
 
 
 @njit(cache=True)

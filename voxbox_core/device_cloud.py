@@ -11,8 +11,10 @@ from torch import Tensor
 from voxbox_core.cloud import FEATURES, Grid, Pillars
 
 
-def pillars(points: Tensor, grid: Grid, per_pillar: int, max_pillars: int) -> Pillars:
+def pillars(points: Tensor, grid: Grid, per_pillar: int, max_pillars: int, height: float = 0.0) -> Pillars:
     """`cloud.pillars`: points (P, 5) float32 on a device -> pillars there, and what was left out."""
+    points = points.float().clone()
+    points[:, 2] += float(np.float32(height))
     points, cell = _inside(points, grid)
     cell, order = cell.sort(stable=True)
     points = points[order]

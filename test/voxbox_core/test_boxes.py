@@ -94,3 +94,18 @@ def test_of_boxes_in_one_place_the_best_stays() -> None:
     assert apart(boxes, 0.2).tolist() == [0, 2, 3, 4]
     assert apart(boxes, 0.5).tolist() == [0, 1, 2, 3, 4]
     assert apart(Boxes3D.empty(("Car",)), 0.2).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_crowd_none_that_stays_overlaps_a_better_one_that_stays(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, blank = 60, np.zeros((60, 4))
+    center = np.stack([rng.uniform(-8, 8, n), np.zeros(n), rng.uniform(10, 26, n)], 1)
+    size, yaw = rng.uniform(1, 5, (n, 3)), rng.uniform(-np.pi, np.pi, n)
+    crowd = Boxes3D(center, size, yaw, rng.integers(0, 2, n), np.linspace(1, 0, n), blank, ("Car", "Van"))
+    overlap, kept = iou_bev(crowd, crowd), []
+    for i in range(n):
+        if not any(overlap[i, k] > 0.2 and crowd.label[i] == crowd.label[k] for k in kept):
+            kept.append(i)
+    assert 5 < len(kept) < n - 5
+    assert apart(crowd, 0.2).tolist() == kept

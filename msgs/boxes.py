@@ -19,9 +19,9 @@ def detection_array(boxes: Boxes3D, header: Any) -> Any:
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
     detections = []
-    quaternions = Rotation.from_matrix(boxes.rotation()).as_quat().tolist() if len(boxes) else []
+    orientation = _orientation(boxes).tolist()
     rows = zip(
-        boxes.names(), boxes.score.tolist(), boxes.center.tolist(), quaternions, boxes.size.tolist(), strict=True
+        boxes.names(), boxes.score.tolist(), boxes.center.tolist(), orientation, boxes.size.tolist(), strict=True
     )
     for name, score, center, quaternion, size in rows:
         # Filled in, as they come with all their parts: parts that are given cost as much again.
@@ -35,6 +35,15 @@ def detection_array(boxes: Boxes3D, header: Any) -> Any:
         result.pose.pose = pose
         detections.append(detection)
     return Detection3DArray(header=header, detections=detections)
+
+
+def _orientation(boxes: Boxes3D) -> np.ndarray:
+    """(N, 4) quaternions x y z w of `boxes.rotation()`: a turn by yaw about the frame's up axis, in an optical frame
+    after the quarter turn about x that brings z up to -y."""
+    sin, cos, zero = np.sin(boxes.yaw / 2), np.cos(boxes.yaw / 2), np.zeros(len(boxes))
+    if boxes.axes is Axes.BODY:
+        return np.stack([zero, zero, sin, cos], -1)
+    return np.sqrt(0.5) * np.stack([cos, sin, -sin, cos], -1)
 
 
 def read_detections(message: Any, axes: Axes = Axes.OPTICAL, classes: Sequence[str] | None = None) -> Boxes3D:

@@ -44,13 +44,13 @@ def cut(cloud: PointCloud2) -> PointCloud2:
         (lambda car: car.cloud(point_step=8), "place of field z is byte 8; expected within the 8 bytes of a point"),
         (lambda car: cut(car.cloud()), "length of a point cloud's data is 1000 bytes"),
         (
-            lambda car: car.cloud(stamp=car.now(3)),
-            "s; expected at most 2 s. Speed up what comes before, or raise max_age.",
+            lambda car: car.cloud(stamp=car.now(60)),
+            "s; expected at most 30 s. Speed up what comes before, or raise max_age.",
         ),
     ],
 )
 def test_a_bad_cloud_is_named_and_the_next_one_works(drive: Drive, bad: Callable[[Any], Any], text: str) -> None:
-    car = drive(sensor_height=1.7, max_age=2.0)
+    car = drive(sensor_height=1.7, max_age=30.0)  # a busy machine may take seconds to load the model
     car.publish("points", bad(car))
     assert car.says(text)
     assert not car.detections

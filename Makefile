@@ -30,9 +30,9 @@ demo-voxels: OUT = out/demo-voxels
 demo-voxels: demo  ## the same with SYSTEM=ssz and OUT=out/demo-voxels: an image as voxels, and the free ground
 
 # No worker that has crashed is replaced: xdist 3.8 would wait for the new one forever (pytest-dev/pytest-xdist#1323).
-# The slowest test takes half a minute on an idle machine.
+# The slowest test takes half a minute on an idle machine; a thread ends one that hangs in C, too, with its worker.
 test: lint  ## ruff, mypy and pytest: ARGS="-k node"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 600 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 --timeout 600 --timeout-method thread $(ARGS)
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -91,13 +91,16 @@ class KM3D:
         }
 
     def postprocess(self, outputs: Mapping[str, np.ndarray], camera: Camera) -> Boxes3D:
-        """Boxes of the first image whose score reaches the threshold, best first, the best one of each place."""
+        """Boxes of the first image whose score reaches the threshold, best first, the best one of each place; none with
+        a number that is none."""
         score = outputs["score"][0]
         if self.score_threshold is None:
             enough = self.contract.confident(outputs["label"][0].astype(int), score)
         else:
             enough = score >= self.score_threshold
-        kept = np.flatnonzero(enough & (score > 0))
+        whole = np.isfinite(outputs["center"][0]).all(1) & np.isfinite(outputs["size"][0]).all(1)
+        whole &= np.isfinite(outputs["yaw"][0])
+        kept = np.flatnonzero(enough & (score > 0) & whole)
         kept = kept[np.argsort(-score[kept], kind="stable")]
         limit = np.array([camera.width - 1, camera.height - 1] * 2)
         boxes = Boxes3D(

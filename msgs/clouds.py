@@ -45,7 +45,7 @@ class Intensity:
         if not self._full:
             self._greatest = max(self._greatest, float(values.max(initial=0.0)))
         full = self._full or next((s for s in _FULL_SCALES if self._greatest <= s), self._greatest)
-        _scale(points, np.float32(full))
+        _scale(points, max(np.float32(full), np.finfo(np.float32).tiny))
 
 
 def read_points(message: Any) -> np.ndarray:

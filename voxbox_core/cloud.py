@@ -102,7 +102,7 @@ def pillars(points: Any, grid: Grid, per_pillar: int, max_pillars: int, height: 
     return Pillars(features, kept, len(occupied), len(occupied) - len(kept), int(count.sum()) - placed)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _cells(
     points: np.ndarray,
     lift: np.float32,
@@ -132,7 +132,7 @@ def _cells(
     return cell, count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _occupied(count: np.ndarray) -> np.ndarray:
     """Which cells have points, ascending: int64."""
     cells, n = np.empty(np.count_nonzero(count), np.int64), 0
@@ -143,7 +143,7 @@ def _occupied(count: np.ndarray) -> np.ndarray:
     return cells
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(
     points: np.ndarray, lift: np.float32, cell: np.ndarray, row: np.ndarray, count: np.ndarray, features: np.ndarray
 ) -> None:
@@ -170,7 +170,7 @@ def _fill(
         place[r] = p + 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _decorate(
     features: np.ndarray, count: np.ndarray, cell: np.ndarray, nx: int, size: float, x0: float, y0: float
 ) -> None:

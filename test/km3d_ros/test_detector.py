@@ -70,6 +70,19 @@ def test_only_boxes_above_the_threshold(contract, camera, oracle) -> None:
     assert len(KM3D(contract, weaker, score_threshold=0.95)(IMAGE, camera)) == (every.score >= 0.95).sum()
 
 
+@pytest.mark.parametrize("name", ["center", "size", "yaw"])
+def test_a_box_whose_numbers_overflowed_is_none(contract, camera, truth, oracle, name) -> None:
+    def overflowed(inputs):
+        outputs = oracle(inputs)
+        values = outputs[name].copy()
+        values[0, outputs["score"][0].argmax()] = np.nan
+        return outputs | {name: values}
+
+    found = KM3D(contract, overflowed)(IMAGE, camera)
+    assert len(found) == len(truth) - 1
+    assert np.isfinite(getattr(found, name)).all()
+
+
 def test_without_a_threshold_each_class_has_the_contracts(contract, camera, oracle) -> None:
     label = np.arange(contract.max_detections) % 3
 

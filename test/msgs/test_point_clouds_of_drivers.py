@@ -108,6 +108,9 @@ def test_the_scale_stays_when_a_cloud_is_darker_or_is_given():
     given.scale(rows)
     assert rows[:, 3].tolist() == [0.5, 1]
     given.scale(points())
+    rows = points(0, 200)
+    Intensity(1e-50).scale(rows)  # which is 0 in float32
+    assert rows[:, 3].tolist() == [0, 1]
 
 
 def test_a_cloud_is_a_value():

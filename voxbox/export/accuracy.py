@@ -16,6 +16,12 @@ Scores = dict[str, float]
 """By name, in percent."""
 
 
+def require_frames(args: argparse.Namespace) -> None:
+    """Raises InputError where --validation is given and no folder."""
+    if args.validation is not None and not args.validation.is_dir():
+        raise InputError("--validation", args.validation, "a folder of labelled frames", "Check the path.")
+
+
 def measure(args: argparse.Namespace, model: Path) -> Scores:
     """The scores of a model, an ONNX file or a folder, on the frames of --validation; none where that is not given.
 
@@ -23,8 +29,6 @@ def measure(args: argparse.Namespace, model: Path) -> Scores:
     """
     if args.validation is None:
         return {}
-    if not args.validation.is_dir():
-        raise InputError("--validation", args.validation, "a folder of labelled frames", "Check the path.")
     parser = argparse.ArgumentParser()
     evaluate.configure(parser)
     words = [args.system, "--data", str(args.validation), "--model", str(model), "--backend", release.engines()[0]]

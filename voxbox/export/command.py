@@ -27,7 +27,7 @@ from typing import Any
 
 from voxbox import build_engine
 from voxbox.arguments import require_least
-from voxbox.export import accuracy, km3d, parity, point_detr3d, ssz
+from voxbox.export import accuracy, km3d, parity, point_detr3d, release, ssz
 from voxbox_core.runtime import PRECISIONS, tensorrt
 
 SYSTEMS = {
@@ -93,6 +93,8 @@ def _configure_precision(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the manifest and the differences by backend. Raises InputError; writes nothing then."""
     require_least(args, frames=1, calibration=1, limit=1)
+    accuracy.require_frames(args)
+    release.engines()  # raises where there is none to check by
     if args.engine is not None:
         tensorrt.require_buildable(args.engine or None)
     _, export, told, _ = SYSTEMS[args.system]

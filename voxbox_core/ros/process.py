@@ -42,8 +42,7 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
     Returns 0; 1 when engines were to be built only, and could not; 2 when the arguments it was given make no node.
     Raises what a callback of a node raises.
     """
-    stop = threading.Event()
-    asked = _Asked(stop)
+    stop, asked = threading.Event(), _Asked()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
     sys.setswitchinterval(SWITCH)
@@ -55,8 +54,8 @@ def run_all(make: Callable[[], Sequence[Node]], args: Sequence[str] | None = Non
     spinning = [_Spinning(node, stop) for node in nodes]
     perception = [node for node in nodes if isinstance(node, PerceptionNode)]
     for node in perception:
-        node.building.asked_to_stop = stop.is_set
-    while not (stop.wait(_SPIN) or all(node.failed_to_build is not None for node in perception)):
+        node.building.asked_to_stop = lambda: asked.yes
+    while not (asked.yes or stop.wait(_SPIN) or all(node.failed_to_build is not None for node in perception)):
         pass
     for node in perception:
         node.finish()
@@ -136,14 +135,15 @@ def spin_once(executor: Executor) -> None:
 
 
 class _Asked:
-    """What a signal does."""
+    """What a signal does: `yes`, and no more. It comes in the midst of anything, and whoever would take a lock then may
+    be the one that has it."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop, self._first = stop, math.inf
+    def __init__(self) -> None:
+        self.yes, self._first = False, math.inf
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        self._stop.set()
+        self.yes = True
         if now > self._first + _AGAIN:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

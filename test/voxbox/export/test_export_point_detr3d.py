@@ -187,6 +187,7 @@ def test_an_engine_that_strays_is_caught(student, rig, tmp_path, monkeypatch, ca
         (("--frames", "0"), "--frames is 0; expected at least 1"),
         (("--score-thresholds", "0.1"), "score_thresholds"),
         (("--data", "nowhere"), "nowhere"),
+        (("--validation", "nowhere"), "--validation is nowhere; expected a folder of labelled frames"),
     ],
 )
 def test_impossible_values_are_refused(student, tmp_path, capsys, option, said):

@@ -9,14 +9,14 @@ import pytest
 pytest.importorskip("rclpy")
 
 PROGRAM = """
-import os, signal, threading, time
+import os, signal, time
 from voxbox_core.ros.process import _AGAIN, _Asked
-stop = threading.Event()
-signal.signal(signal.SIGINT, _Asked(stop))
+asked = _Asked()
+signal.signal(signal.SIGINT, asked)
 for _ in range(2):
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.05)
-print("asked to stop" if stop.is_set() else "goes on", flush=True)
+print("asked to stop" if asked.yes else "goes on", flush=True)
 time.sleep(_AGAIN)
 os.kill(os.getpid(), signal.SIGINT)
 time.sleep(5)

@@ -21,16 +21,15 @@ def _core() -> openvino.Core:
 
 
 def load(model: ModelFile, threads: int) -> LoadedModel:
-    """Raises InputError when OpenVINO refuses the file.
-
-    Arithmetic is held at float32: the geometric solve would lose centimetres below it.
-    """
+    """Raises InputError when OpenVINO refuses the file."""
     core = _core()
-    settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
         graph = core.read_model(str(model.onnx))
+        metadata = _metadata(graph)
+        settings["INFERENCE_PRECISION_HINT"] = _arithmetic(core, graph, written_precision(metadata))
         compiled = core.compile_model(graph, "CPU", settings)
     except Exception as error:  # the library raises RuntimeError and its own types for a bad file
         raise InputError(
@@ -46,22 +45,35 @@ def load(model: ModelFile, threads: int) -> LoadedModel:
         results = request.infer(dict(inputs), share_inputs=True)
         return {name: results[i] for i, name in enumerate(names)}
 
-    metadata = _metadata(graph)
     return LoadedModel(run, metadata, "openvino", _precision(compiled, written_precision(metadata)))
+
+
+def _arithmetic(core: openvino.Core, graph: openvino.Model, written: str) -> str:
+    """What is computed in where the file has float32.  written: the file's precision.
+
+    bfloat16 for the layers that an int8 file spares, where the CPU has it and the network sees an image: bytes are
+    whole numbers in it, a LiDAR's metres would be off by decimetres. What comes after the last convolutions, decoding
+    and geometry, OpenVINO leaves in float32 then. All else is held at float32.
+    """
+    sees_bytes = any(put.element_type == openvino.Type.u8 for put in graph.inputs)
+    if written == "int8" and sees_bytes and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "bf16"
+    return "f32"
 
 
 def _precision(compiled: openvino.CompiledModel, written: str) -> str:
     """What convolutions are computed in.  written: in the file. fp16 is read, and computed as float32; int8 is int8
-    where the CPU has instructions for it."""
-    if written == "int8" and any(map(_convolves_in_int8, compiled.get_runtime_model().get_ops())):
-        return "int8"
-    return in_float32(written)
+    where the CPU has instructions for it, and what it spares may be bfloat16."""
+    nodes = compiled.get_runtime_model().get_ops()
+    convolved = {_told(node, "runtimePrecision") for node in nodes if _told(node, "layerType") == "Convolution"}
+    if written != "int8" or not convolved & {"i8", "u8"}:
+        return in_float32(written)
+    return "int8 with bf16" if "bf16" in convolved else "int8"
 
 
-def _convolves_in_int8(node: openvino.Node) -> bool:
+def _told(node: openvino.Node, what: str) -> str:
     facts = node.get_rt_info()
-    kind, computed = (facts[key].value if key in facts else "" for key in ("layerType", "runtimePrecision"))
-    return kind == "Convolution" and computed in ("i8", "u8")
+    return str(facts[what].value) if what in facts else ""
 
 
 def _metadata(graph: openvino.Model) -> dict[str, str]:

@@ -7,9 +7,12 @@ work and returns what `--json FILE` records. A verb is imported only when it is 
 import argparse
 import importlib
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from voxbox_core.errors import InputError
 from voxbox_core.files import require_writable, write_json
@@ -56,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.json:
             require_writable(args.json)
-        result = module.run(args)
+        with _stoppable():
+            result = module.run(args)
         if args.json:
             write_json(args.json, result)
     except InputError as error:
@@ -66,6 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"voxbox {verb}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends a verb as ctrl-c does, so that the nodes which it has started end with it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

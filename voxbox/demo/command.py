@@ -14,12 +14,9 @@ voxels, where samples lie in DRIVE.voxels beside DRIVE.mcap, as `voxbox street v
 
 import argparse
 import os
-import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from voxbox.bag.command import require_ros
@@ -71,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _check(args)
     demo, _, drive = SYSTEMS[args.system]
     path = args.bag or drive
-    with _stoppable(), Bag(path) as bag:
+    with Bag(path) as bag:
         system = demo(args, bag)
         for note in system.notes:
             print(f"note: {note}")
@@ -134,20 +131,6 @@ def _replay(args: argparse.Namespace, system: System, bag: Bag, speed: float, fo
         args.lockstep,
         prepare=system.prepare,
     )
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the demo as ctrl-c does, so that the node's process ends with it."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _install(folder: Path, out: Path) -> None:
